@@ -1,0 +1,56 @@
+"""The methods by name. Strings only: nothing is imported until a method is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from napari_weak3d.config import TrainConfig
+from napari_weak3d.errors import Weak3DError
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """Where a method lives: its title, the noun it learns from, and "module:Name" of its config and its model."""
+
+    title: str
+    annotation: str
+    config: str
+    model: str
+
+
+METHODS: dict[str, MethodInfo] = {
+    "slices": MethodInfo(
+        title="A few painted slices (3D U-Net)",
+        annotation="Slices",
+        config="napari_weak3d.methods.slices.config:SlicesConfig",
+        model="napari_weak3d.methods.slices.model:SlicesModel",
+    ),
+}
+PLANNED = ("centroids", "boxes")
+
+
+def find_method(name: str) -> MethodInfo:
+    """Return the method of this name.
+
+    Raises
+    ------
+    Weak3DError
+        It is not there (yet); the message lists what is.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    state = "is planned and not there yet" if name in PLANNED else "is not a method"
+    raise Weak3DError(f"{name!r} {state}: there is {', '.join(METHODS)}", where="method", value=name)
+
+
+def load_config(name: str) -> type[TrainConfig]:
+    """Return the config class of a method, without importing torch."""
+    return load_object(find_method(name).config)  # type: ignore[no-any-return]
+
+
+def load_object(path: str) -> Any:
+    """Import "module:Name"."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,1 @@
+"""What the methods share: networks, sampling, augmentation, tiles, the training loop."""

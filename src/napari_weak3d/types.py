@@ -1,0 +1,192 @@
+"""The nouns of the project: plain frozen dataclasses over arrays.
+
+Axis order is always Z, Y, X. Lengths are voxels where a name says ``vox`` or nothing, and the unit of the volume's
+spacing where it says so. The centre of voxel i lies at coordinate i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Spacing: TypeAlias = tuple[float, float, float]
+SliceIndex: TypeAlias = tuple[int, int]
+"""(axis, index): axis 0 is z (an xy plane), 1 is y, 2 is x."""
+Region: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""((z0, z1), (y0, y1), (x0, x1)), voxels, half-open."""
+IntLabels: TypeAlias = NDArray[np.int32]
+
+AXES = "zyx"
+RELATIVE = "relative"
+"""The unit of a spacing of which only the ratios are known."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image volume.
+
+    Attributes
+    ----------
+    data
+        (C, Z, Y, X), any numeric dtype: numpy, dask or zarr.
+    spacing
+        Size of a voxel (z, y, x), in ``unit``; positive.
+    unit
+        "um", or "relative" where only ratios are known.
+    name
+        For messages; never an identity.
+    """
+
+    data: Any
+    spacing: Spacing = (1.0, 1.0, 1.0)
+    unit: str = RELATIVE
+    name: str = "volume"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, Y, X)."""
+        z, y, x = self.data.shape[1:]
+        return int(z), int(y), int(x)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels, C."""
+        return int(self.data.shape[0])
+
+
+@dataclass(frozen=True)
+class PaintClass:
+    """A row of the table of painted classes: label value (>= 1), name, colour ("#rrggbb"), is it background."""
+
+    value: int
+    name: str
+    color: str = "#808080"
+    background: bool = False
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A few painted slices.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) int32; 0 is unpainted, other values are classes or object ids.
+    paint
+        What the values are: "classes", or "objects" (ids).
+    annotated
+        The slices that are complete: there, unpainted voxels are background. Unpainted voxels of other slices are
+        unlabelled, never background.
+    classes
+        The table of classes; empty for objects.
+    """
+
+    labels: IntLabels
+    paint: Literal["classes", "objects"] = "classes"
+    annotated: tuple[SliceIndex, ...] = ()
+    classes: tuple[PaintClass, ...] = ()
+
+
+@dataclass(frozen=True)
+class Centroids:
+    """One click per object: points_vox (N, 3) float, zyx, voxels, voxel centres at integers."""
+
+    points_vox: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """3D boxes of all objects, with masks for a few.
+
+    Attributes
+    ----------
+    corners
+        (N, 2, 3) int, zyx, voxels, half-open: [min, max).
+    classes
+        (N,) int, >= 1.
+    masks
+        (Z, Y, X) int32 of ids (row number + 1), or None.
+    has_mask
+        (N,) bool: which rows have a mask.
+    """
+
+    corners: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    masks: IntLabels | None
+    has_mask: NDArray[np.bool_]
+
+
+Annotation: TypeAlias = Slices | Centroids | Boxes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A volume with one annotation; ``region``: where the annotation is complete (None: everywhere)."""
+
+    volume: Volume
+    annotation: Annotation
+    region: Region | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A slice as the model sees it now: which one, and its labels (2D int32)."""
+
+    slice: SliceIndex
+    labels: IntLabels
+    sample: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: ``step`` of ``total``, metrics by name, seconds left (None: not known yet)."""
+
+    step: int
+    total: int
+    message: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds_left: float | None = None
+    preview: Preview | None = None
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """One object of a prediction: id, class value, score 0..1, centre (zyx voxels), half-open box ((z0,y0,x0),(z1,y1,x1))."""
+
+    id: int
+    class_value: int
+    score: float
+    centre_vox: tuple[float, float, float]
+    box: tuple[tuple[int, int, int], tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of a volume.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) int32: instance ids, 0 is background.
+    classes
+        (Z, Y, X) int32 class values, or None where the method knows no classes.
+    objects
+        A row per object.
+    uncertainty
+        (Z, Y, X) float32 in 0..1 (0: sure), or None.
+    images
+        Further images by name, each (Z, Y, X).
+    probabilities
+        (K, Z, Y, X) float16: what post-processing needs, so that a threshold can be moved without a new run.
+    """
+
+    labels: IntLabels
+    classes: IntLabels | None = None
+    objects: tuple[ObjectRow, ...] = ()
+    uncertainty: NDArray[np.float32] | None = None
+    images: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    probabilities: NDArray[np.float16] | None = None
