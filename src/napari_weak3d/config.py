@@ -65,17 +65,28 @@ class Config(BaseModel):
 def _split_if_tuple(cls: type[Config], name: str, value: Any) -> Any:
     """Text for a tuple field ("1,2,3") -> its parts; anything else as it is."""
     default = cls.model_fields[name].default
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) and isinstance(default, tuple) else value
+    return (
+        tuple(part.strip() for part in value.split(","))
+        if isinstance(value, str) and isinstance(default, tuple)
+        else value
+    )
 
 
 class TrainConfig(Config):
     """What every method's training has in common."""
 
     minutes: float = Field(
-        5.0, gt=0, le=10_000, title="Minutes", description="Wall time of training, held-out scoring included. Unit: minutes."
+        5.0,
+        gt=0,
+        le=10_000,
+        title="Minutes",
+        description="Wall time of training, held-out scoring included (minutes).",
     )
     steps: int = Field(
-        0, ge=0, title="Steps", description="Optimizer steps instead of minutes: with a seed, repeatable. 0: go by minutes."
+        0,
+        ge=0,
+        title="Steps",
+        description="Optimizer steps instead of minutes; repeatable. 0: go by minutes.",
     )
     seed: int = Field(0, ge=0, title="Seed", description="Start of every random choice.")
-    device: Device = Field(Device.AUTO, title="Device", description="Where to compute; auto takes a GPU if there is one.")
+    device: Device = Field(Device.AUTO, title="Device", description="Where to compute; auto: a GPU if there is one.")

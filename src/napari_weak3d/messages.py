@@ -1,7 +1,7 @@
 """The commands that a running job takes through ``send``; frozen, and free of torch.
 
-A job is a generator of Progress. Whoever pulls it sends one of these, or None, with each pull; the job acts on it before
-its next step. Closing the generator abandons the job; ``Stop`` ends it early and keeps the model.
+A job is a generator of Progress. Whoever pulls it sends one of these, or None, with each pull; the job acts on it
+before its next step. Closing the generator abandons the job; ``Stop`` ends it early and keeps the model.
 """
 
 from __future__ import annotations

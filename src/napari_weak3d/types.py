@@ -155,7 +155,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """One object of a prediction: id, class value, score 0..1, centre (zyx voxels), half-open box ((z0,y0,x0),(z1,y1,x1))."""
+    """One object of a prediction: id, class value, score 0..1, centre (zyx, voxels), half-open box (lo, hi)."""
 
     id: int
     class_value: int
