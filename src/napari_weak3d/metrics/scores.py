@@ -92,8 +92,8 @@ def foreground_iou(predicted: Labels, truth: Labels, *, where: NDArray[np.bool_]
     ours, theirs = predicted > 0, truth > 0
     if where is not None:
         ours, theirs = ours & where, theirs & where
-    union = np.count_nonzero(ours | theirs)
-    return np.count_nonzero(ours & theirs) / union if union else 1.0
+    union = int(np.count_nonzero(ours | theirs))
+    return _ratio(int(np.count_nonzero(ours & theirs)), union)
 
 
 def class_scores(predicted: Labels, truth: Labels, *, ignore: NDArray[np.bool_] | None = None) -> dict[int, float]:
