@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH := torch>=2.10
 CPU_BUILDS := https://download.pytorch.org/whl/cpu
 
@@ -36,14 +36,10 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp pyproject.toml
 # A CPU build is enough for both, and some gigabytes smaller. A wheel offered locally (pip's find-links) comes first,
 # then PyTorch's own CPU builds; where neither is there, the next step takes what the package index has.
 $(VENV)/torch.stamp: $(VENV)/pip.stamp
-	@if $(PIP) install --no-index --no-deps "$(TORCH)" 2>/dev/null; then \
-	  echo "torch: here already, or from a local wheel"; \
-	elif [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null \
-	  && $(PIP) install --retries 1 --timeout 20 --index-url $(CPU_BUILDS) --no-deps "$(TORCH)" 2>/dev/null; then \
-	  echo "torch: the CPU build"; \
-	else \
-	  echo "torch: from the package index"; \
-	fi
+	@$(PIP) install --no-index --no-deps "$(TORCH)" 2>/dev/null \
+	|| { [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null \
+	     && $(PIP) install --retries 1 --timeout 20 --index-url $(CPU_BUILDS) --no-deps "$(TORCH)" 2>/dev/null; } \
+	|| true
 	@touch $@
 
 # Dependency groups need pip 25.1.

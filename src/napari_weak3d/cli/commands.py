@@ -1,0 +1,168 @@
+"""One function per command: reads files, pulls one verb of the workflow, writes files, returns a report.
+
+All that can be refused is refused before the work starts; results are written after it, each file whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_weak3d.cli import inputs
+from napari_weak3d.cli.report import Report
+from napari_weak3d.errors import Weak3DError
+
+if TYPE_CHECKING:
+    from napari_weak3d.types import Progress, SliceIndex
+
+
+def run_demo(options: argparse.Namespace) -> Report:
+    """Train on a synthetic volume, write what went in and what came out, and score it."""
+    from napari_weak3d.cli import demo
+    from napari_weak3d.methods import load_config
+
+    settings = {"minutes": demo.MINUTES} | inputs.read_budget(options)
+    config = load_config(options.method).from_settings(settings)
+    return demo.run(options.method, config=config, out=options.out)
+
+
+def run_weaken(options: argparse.Namespace) -> Report:
+    """Make painted slices, centroids or boxes from a dense truth."""
+    import numpy as np
+
+    from napari_weak3d import samples
+    from napari_weak3d.io import annotations, volumes
+
+    inputs.check_out(options.out, (".tif", ".tiff") if options.to == "slices" else (".csv",), option="--out")
+    labels = volumes.read_labels(options.truth)
+    rng = np.random.default_rng(options.seed)
+    if options.to == "slices":
+        slices = samples.paint_slices(labels, slices_per_axis=options.slices_per_axis, paint=options.paint)
+        annotations.write_slices(options.out, slices)
+        return {"out": str(options.out), "slices": [name_slice(index) for index in slices.annotated]}
+    if options.to == "centroids":
+        centroids = samples.click_centroids(labels, rng=rng)
+        annotations.write_centroids(options.out, centroids)
+        return {"out": str(options.out), "centroids": len(centroids.points_vox)}
+    boxes = samples.draw_boxes(labels, rng=rng, fraction=options.fraction)
+    annotations.write_boxes(options.out, boxes)
+    return {"out": str(options.out), "boxes": len(boxes.corners), "masks": int(boxes.has_mask.sum())}
+
+
+def run_train(options: argparse.Namespace) -> Report:
+    """Train a model on volumes with weak labels; Ctrl-C ends the training and keeps the model."""
+    from napari_weak3d.methods import find_method, load_config
+
+    find_method(options.method)
+    if options.help_config:
+        return inputs.describe_config(load_config(options.method))
+    for name in ("image", "annotation", "out"):
+        if not getattr(options, name):
+            raise Weak3DError(f"train needs --{name} (see: napari-weak3d train --help)", where=name)
+    if options.masks:
+        raise Weak3DError(f"{options.method!r} takes no --masks: they belong to boxes", where="--masks")
+    config = inputs.train_config(options)
+    inputs.check_model_out(options.out)
+    if options.start:
+        inputs.check_model_in(options.start)
+    samples = inputs.read_samples(options)
+
+    from napari_weak3d import workflow
+    from napari_weak3d.cli.bar import follow, stop_on_interrupt
+
+    newest: deque[Progress] = deque(maxlen=1)
+    with stop_on_interrupt() as commands:
+        job = workflow.train(options.method, samples, config=config, out=options.out, start=options.start)
+        follow(job, commands=commands, watch=newest.append)
+    return {"model": str(options.out), "method": options.method} | _last_state(newest)
+
+
+def run_segment(options: argparse.Namespace) -> Report:
+    """Segment a volume with a trained model."""
+    for name in ("out", "classes", "uncertainty"):
+        if getattr(options, name):
+            inputs.check_out(getattr(options, name), inputs.LABEL_SUFFIXES, option=f"--{name}")
+    if options.objects:
+        inputs.check_out(options.objects, (".csv",), option="--objects")
+    inputs.check_model_in(options.model)
+    volume = inputs.read_image(options.image, options=options)
+
+    from napari_weak3d import workflow
+    from napari_weak3d.cli import outputs
+    from napari_weak3d.cli.bar import follow
+
+    prediction = follow(workflow.segment(options.model, volume, settings=dict(options.settings)))
+    outputs.write_prediction(
+        prediction,
+        volume,
+        labels=options.out,
+        classes=options.classes,
+        uncertainty=options.uncertainty,
+        objects=options.objects,
+    )
+    return {"out": str(options.out), "objects": len(prediction.objects), "shape": list(prediction.labels.shape)}
+
+
+def run_evaluate(options: argparse.Namespace) -> Report:
+    """Score labels against labels, or points against points."""
+    from napari_weak3d import workflow
+    from napari_weak3d.io.annotations import parse_annotated
+
+    predicted, truth = _read_scorable(options.prediction), _read_scorable(options.truth)
+    ignored = parse_annotated(options.ignore_slices) if options.ignore_slices else ()
+    spacing = options.spacing or (1.0, 1.0, 1.0)
+    return workflow.evaluate(predicted, truth, ignore_slices=ignored, spacing=spacing)
+
+
+def run_measure(options: argparse.Namespace) -> Report:
+    """Write a table of the objects of a label image."""
+    from napari_weak3d import measure
+    from napari_weak3d.io.volumes import read_labels, read_volume
+
+    inputs.check_out(options.out, (".csv",), option="--out")
+    framing = options.image or options.labels  # the file that the spacing comes from
+    frame = read_volume(framing, spacing=options.spacing, channel_axis=options.channel_axis)
+    rows = measure.measure_objects(
+        read_labels(options.labels),
+        volume=frame if options.image else None,
+        spacing=frame.spacing,
+        unit=frame.unit,
+    )
+    measure.write_measures(options.out, rows)
+    return {"out": str(options.out), "objects": len(rows), "unit": frame.unit}
+
+
+def run_suggest(options: argparse.Namespace) -> Report:
+    """Name the slices to paint next, the most useful first."""
+    inputs.check_model_in(options.model)
+    annotated = options.annotated[0] if options.annotated else None
+    sample = inputs.read_sample(
+        options, image=options.image, annotation=options.annotation, annotated=annotated, region=None
+    )
+
+    from napari_weak3d import workflow
+    from napari_weak3d.cli.bar import follow
+
+    chosen = follow(workflow.suggest(options.model, sample, count=options.count))
+    return {"slices": [name_slice(index) for index in chosen]}
+
+
+def name_slice(index: SliceIndex) -> str:
+    """(0, 17) -> "z:17", as ``--annotated`` takes it."""
+    axis, position = index
+    return f"{'zyx'[axis]}:{position}"
+
+
+def _read_scorable(path: Path) -> Any:
+    """Points from a CSV, else labels."""
+    from napari_weak3d.io.annotations import read_centroids
+    from napari_weak3d.io.volumes import read_labels
+
+    return read_centroids(path) if path.suffix.lower() == ".csv" else read_labels(path)
+
+
+def _last_state(newest: deque[Progress]) -> dict[str, Any]:
+    """Steps and metrics of the last progress."""
+    return {"steps": newest[0].step, "metrics": dict(newest[0].metrics)} if newest else {"steps": 0, "metrics": {}}

@@ -1,0 +1,106 @@
+"""The demo: train on a synthetic volume of which three slices are painted, show and score what comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d import samples, workflow
+from napari_weak3d.cli.bar import follow, stop_on_interrupt
+from napari_weak3d.cli.report import Report
+from napari_weak3d.config import TrainConfig
+from napari_weak3d.errors import StorageError
+from napari_weak3d.io.annotations import write_slices
+from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.volumes import write_image, write_labels
+from napari_weak3d.types import IntLabels, Sample, Slices
+
+MINUTES = 1.0
+SLICES_PER_AXIS = (3, 0, 0)
+PICTURE_SCALE = 3
+"""Screen pixels per voxel."""
+
+
+def run(method: str, *, config: TrainConfig, out: Path) -> Report:
+    """Train, segment, score; write image, paint, labels, model and a picture into ``out``.
+
+    Raises
+    ------
+    StorageError
+        ``out`` cannot be made or written.
+    """
+    _make_folder(out)
+    volume, truth = samples.make_demo()
+    slices = samples.paint_slices(truth, slices_per_axis=SLICES_PER_AXIS, paint="objects")
+    write_image(out / "image.tif", np.asarray(volume.data), spacing=volume.spacing, unit=volume.unit)
+    write_slices(out / "paint.tif", slices)
+
+    with stop_on_interrupt() as commands:
+        follow(workflow.train(method, [Sample(volume, slices)], config=config, out=out / "model"), commands=commands)
+    prediction = follow(workflow.segment(out / "model", volume))
+    write_labels(out / "labels.tif", prediction.labels, spacing=volume.spacing, unit=volume.unit)
+    write_picture(out / "picture.png", np.asarray(volume.data)[0], slices=slices, labels=prediction.labels, truth=truth)
+
+    scores = workflow.evaluate(prediction.labels, truth, ignore_slices=slices.annotated, spacing=volume.spacing)
+    return {
+        **{name: scores[name] for name in ("iou", "seg", "f1")},
+        "files": [str(out / name) for name in ("image.tif", "paint.tif", "labels.tif", "picture.png")],
+        "open": f"napari {out / 'image.tif'} {out / 'labels.tif'}   (pip install 'napari[all]'), or any TIFF viewer",
+    }
+
+
+def write_picture(path: Path, image: NDArray[Any], *, slices: Slices, labels: IntLabels, truth: IntLabels) -> None:
+    """Write a PNG: a painted slice; then, of a slice that was not painted, image, prediction and truth.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    image
+        (Z, Y, X), any grey values.
+    slices
+        What was painted; the picture shows its first complete z slice.
+    labels, truth
+        (Z, Y, X) ids; 0 is background.
+    """
+    from skimage.io import imsave
+
+    painted = [index for axis, index in slices.annotated if axis == 0]
+    shown = _farthest_from(painted, n=len(image))
+    panels = [
+        paint_over(image[painted[0]], labels=slices.labels[painted[0]]),
+        paint_over(image[shown], labels=np.zeros_like(truth[shown])),
+        paint_over(image[shown], labels=labels[shown]),
+        paint_over(image[shown], labels=truth[shown]),
+    ]
+    gap = np.full((panels[0].shape[0], 2, 3), 255, np.uint8)
+    row = np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
+    with atomic_file(path) as temporary:
+        imsave(temporary, row.repeat(PICTURE_SCALE, 0).repeat(PICTURE_SCALE, 1), check_contrast=False)
+
+
+def paint_over(plane: NDArray[Any], *, labels: IntLabels) -> NDArray[np.uint8]:
+    """(Y, X) grey values and ids -> (Y, X, 3) uint8: each object in a colour of its own, half transparent."""
+    from skimage.color import label2rgb
+    from skimage.exposure import rescale_intensity
+
+    grey = rescale_intensity(plane.astype(float), in_range=tuple(np.percentile(plane, (1, 99.8))), out_range=(0.0, 1.0))
+    return np.round(255 * label2rgb(labels, grey, alpha=0.45, bg_label=0)).astype(np.uint8)
+
+
+def _farthest_from(painted: list[int], *, n: int) -> int:
+    """The slice inside the painted ones that is farthest from any of them: the hardest to guess."""
+    inside = range(min(painted), max(painted) + 1) if len(painted) > 1 else range(n)
+    return max(inside, key=lambda index: min(abs(index - other) for other in painted))
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the folder {out}: {error.strerror}; choose another with --out", where="--out", value=str(out)
+        ) from error

@@ -1,0 +1,179 @@
+"""What commands take in: paths and settings checked, samples read, before any work starts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, StorageError, Weak3DError
+
+if TYPE_CHECKING:
+    from napari_weak3d.config import TrainConfig
+    from napari_weak3d.types import Region, Sample, SliceIndex, Volume
+
+Value = TypeVar("Value")
+LABEL_SUFFIXES = (".tif", ".tiff", ".zarr")
+MODEL_FILE = "model.json"
+"""What makes a folder a model."""
+
+
+def check_out(path: Path, suffixes: Sequence[str], *, option: str) -> None:
+    """Raise StorageError where a result could not be written: found out before hours of work, not after."""
+    if path.suffix.lower() not in suffixes:
+        raise StorageError(
+            f"{option} {path}: the name has to end in {' or '.join(suffixes)}", where=option, value=str(path)
+        )
+    if not path.parent.is_dir():
+        raise StorageError(
+            f"{option} {path}: there is no folder {path.parent}; make it first", where=option, value=str(path)
+        )
+
+
+def check_model_out(folder: Path) -> None:
+    """Raise StorageError where a model folder cannot be made, or would mix with files that are no model."""
+    if folder.is_file():
+        raise StorageError(f"--out {folder} is a file: name a new folder", where="--out", value=str(folder))
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL_FILE).is_file():
+        raise StorageError(
+            f"--out {folder} holds other things than a model: name a new folder", where="--out", value=str(folder)
+        )
+    parent = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not os.access(parent, os.W_OK):
+        raise StorageError(
+            f"--out {folder}: you may not write to {parent}; choose another place", where="--out", value=str(folder)
+        )
+
+
+def check_model_in(folder: Path) -> None:
+    """Raise ModelError where a folder is no model; what is in it the model's loader checks."""
+    if not (folder / MODEL_FILE).is_file():
+        state = f"has no {MODEL_FILE}" if folder.is_dir() else "is not a folder"
+        raise ModelError(f"{folder} {state}: name a folder that train has written", where=str(folder))
+
+
+def train_config(options: argparse.Namespace) -> TrainConfig:
+    """Settings of a training: those of the file, then ``--set``, then the options of their own."""
+    from napari_weak3d.methods import load_config
+
+    settings: dict[str, Any] = _read_settings(options.config) if options.config else {}
+    settings |= dict(options.settings)
+    settings |= {name: getattr(options, name) for name in ("device", "seed") if getattr(options, name) is not None}
+    settings |= read_budget(options)
+    return load_config(options.method).from_settings(settings)
+
+
+def read_budget(options: argparse.Namespace) -> dict[str, float | int]:
+    """``--minutes`` or ``--steps`` as settings; empty where neither is given. Minutes given undo steps of a file."""
+    if options.steps is not None:
+        if options.steps <= 0:
+            raise ConfigError(f"--steps {options.steps}: train at least one step", where="--steps", value=options.steps)
+        return {"steps": options.steps}
+    return {} if options.minutes is None else {"minutes": options.minutes, "steps": 0}
+
+
+def describe_config(config: type[TrainConfig]) -> dict[str, str]:
+    """Return a line per setting: default, bounds, what it does."""
+    schemas = config.model_json_schema()["properties"]
+    defaults = config().model_dump(mode="json")
+    return {
+        name: ", ".join(
+            [f"default {_as_setting(defaults[name])}", *_bounds(schemas[name]), *_choices(field.annotation)]
+        )
+        + f". {field.description}"
+        for name, field in config.model_fields.items()
+    }
+
+
+def read_samples(options: argparse.Namespace) -> list[Sample]:
+    """Read images and annotations, pair them up in their order, and check that each pair fits."""
+    n = len(options.image)
+    if len(options.annotation) != n:
+        raise AnnotationError(
+            f"{n} --image but {len(options.annotation)} --annotation: give one per image, in the same order",
+            where="--annotation",
+        )
+    annotated = _one_per_image(options.annotated, n, option="--annotated")
+    regions = _one_per_image(options.region, n, option="--region")
+    return [
+        read_sample(options, image=image, annotation=annotation, annotated=texts, region=region)
+        for image, annotation, texts, region in zip(options.image, options.annotation, annotated, regions, strict=True)
+    ]
+
+
+def read_sample(
+    options: argparse.Namespace, *, image: Path, annotation: Path, annotated: list[str] | None, region: Region | None
+) -> Sample:
+    """Read one image with its painted slices; ``annotated``: the complete slices as text, None: as the .json says."""
+    from napari_weak3d.io.annotations import check_slices, parse_annotated, read_slices
+    from napari_weak3d.types import Sample
+
+    volume = read_image(image, options=options)
+    indices: tuple[SliceIndex, ...] | None = None if annotated is None else parse_annotated(annotated)
+    slices = read_slices(
+        annotation, volume=volume, annotated=indices, paint=options.paint, background=options.background
+    )
+    check_slices(slices, volume)
+    if region is not None:
+        _check_region(region, volume=volume)
+    return Sample(volume, slices, region)
+
+
+def read_image(path: Path, *, options: argparse.Namespace) -> Volume:
+    """Read a volume and check that a method can work on it."""
+    from napari_weak3d.io.volumes import check_image, read_volume
+
+    volume = read_volume(path, spacing=options.spacing, channel_axis=options.channel_axis)
+    check_image(volume)
+    return volume
+
+
+def _one_per_image(values: Sequence[Value], n: int, *, option: str) -> list[Value | None]:
+    """Given once: for all images; given once per image: in their order; not given: None for each."""
+    if len(values) not in (0, 1, n):
+        raise Weak3DError(
+            f"{option} is given {len(values)} times for {n} images: give it once for all, or once per image",
+            where=option,
+        )
+    return list(values) if len(values) == n else [values[0] if values else None] * n
+
+
+def _check_region(region: Region, *, volume: Volume) -> None:
+    for axis, (low, high), size in zip("zyx", region, volume.shape, strict=True):
+        if high > size:
+            raise AnnotationError(
+                f"--region {low}:{high} along {axis} reaches beyond {volume.name}, which has {size} voxels there",
+                where="--region",
+                value=region,
+            )
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--config {path} cannot be read as JSON: {error}", where="--config") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"--config {path} holds no JSON object of names and values", where="--config")
+    return settings
+
+
+def _as_setting(value: object) -> str:
+    """As ``--set`` would take it."""
+    return ",".join(str(part) for part in value) if isinstance(value, list) else str(value)
+
+
+def _bounds(schema: Mapping[str, Any]) -> list[str]:
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    return [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+
+
+def _choices(kind: object) -> list[str]:
+    """The values of an enum; nothing for other types."""
+    if not (isinstance(kind, type) and issubclass(kind, Enum)):
+        return []
+    return [f"one of {' '.join(str(member.value) for member in kind)}"]
