@@ -1,0 +1,144 @@
+"""Files and folders that appear whole or not at all: written under a temporary name, synced, renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_weak3d.errors import StorageError
+
+_CAUSES = {
+    errno.ENOSPC: "the disk is full: free some space, or choose another place",
+    errno.EDQUOT: "your disk quota is used up: free some space, or choose another place",
+    errno.EFBIG: "the file is larger than the file system allows: choose another place",
+    errno.EACCES: "you may not write there: choose another place",
+    errno.EPERM: "you may not write there: choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.ENOENT: "the folder does not exist: make it first",
+    errno.ENOTDIR: "its parent is a file, not a folder: choose another place",
+    errno.EISDIR: "a folder of that name is in the way: choose another name",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; on leaving without an error it becomes ``path``.
+
+    A reader sees the old file or the new one, never a part: also after a crash or a power cut. After an error the
+    temporary file is removed and an old file of that name stays as it was. The temporary name has the same ending.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written, synced or renamed; the message says why in plain words.
+    """
+    target = Path(path)
+    temporary = _temporary_name(target)
+    with _reported(target, on_error=lambda: temporary.unlink(missing_ok=True)):
+        # Writers report a missing or a read-only folder in words of their own, some only as text: ask first.
+        temporary.touch()
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a fresh temporary folder beside ``path`` to fill; on leaving without an error it becomes ``path``.
+
+    An old folder of that name is replaced as a whole: it is moved aside, and deleted only when the new one is in
+    place. (Two renames: a crash between them leaves the old folder under its temporary name, nothing is lost.)
+
+    Raises
+    ------
+    StorageError
+        As for :func:`atomic_file`.
+    """
+    target = Path(path)
+    temporary = _temporary_name(target)
+    with _reported(target, on_error=lambda: shutil.rmtree(temporary, ignore_errors=True)):
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        _replace_folder(temporary, target)
+        _sync_folder(target.parent)
+
+
+def _temporary_name(target: Path) -> Path:
+    """A name beside ``target`` that no other process or thread uses; hidden, with the same ending."""
+    return target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
+
+
+@contextmanager
+def _reported(target: Path, *, on_error: Callable[[], None]) -> Iterator[None]:
+    """Clean up after any error, and tell an OSError in plain words."""
+    try:
+        yield
+    except OSError as error:
+        on_error()
+        raise StorageError(
+            f"cannot write {target}: {_cause_in_words(error, target)}", where=str(target), value=error
+        ) from error
+    except BaseException:
+        on_error()
+        raise
+
+
+def _cause_in_words(error: OSError, target: Path) -> str:
+    """What a person can do something about; the system's own words where there is nothing better."""
+    if error.errno in _CAUSES:
+        return _CAUSES[error.errno]
+    if error.errno is None and _is_full(target.parent):  # numpy reports a short write without a number
+        return _CAUSES[errno.ENOSPC]
+    return error.strerror or str(error)
+
+
+def _is_full(folder: Path) -> bool:
+    """Less than a megabyte left."""
+    try:
+        return shutil.disk_usage(folder).free < 2**20
+    except OSError:
+        return False
+
+
+def _sync(file: Path) -> None:
+    """Have the system put the file on the disk now."""
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last; Windows has no such call, and does not need it."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Put ``new`` in the place of ``target``; if that fails, the old one goes back."""
+    if not target.exists():
+        os.rename(new, target)
+        return
+    if not target.is_dir():
+        raise FileExistsError(errno.EEXIST, "a file of that name is in the way: choose another name")
+    aside = _temporary_name(target.with_name(f"old-{target.name}"))
+    os.rename(target, aside)
+    try:
+        os.rename(new, target)
+    except OSError:
+        os.rename(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
