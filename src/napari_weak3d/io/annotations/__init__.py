@@ -1,0 +1,24 @@
+"""Annotations in and out: painted slices, centroids, boxes. Imports neither tifffile nor zarr nor torch."""
+
+from napari_weak3d.io.annotations.boxes import check_boxes, read_boxes, write_boxes
+from napari_weak3d.io.annotations.centroids import (
+    check_centroids,
+    read_centroids,
+    read_centroids_and_columns,
+    write_centroids,
+)
+from napari_weak3d.io.annotations.slices import check_slices, parse_annotated, read_slices, write_slices
+
+__all__ = [
+    "check_boxes",
+    "check_centroids",
+    "check_slices",
+    "parse_annotated",
+    "read_boxes",
+    "read_centroids",
+    "read_centroids_and_columns",
+    "read_slices",
+    "write_boxes",
+    "write_centroids",
+    "write_slices",
+]

@@ -1,0 +1,131 @@
+"""Centroids, one click per object, as CSV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_weak3d.errors import AnnotationError
+from napari_weak3d.io.annotations.tables import read_table, write_table
+from napari_weak3d.types import AXES, Centroids, Volume
+
+_NAPARI_AXES = ("axis-0", "axis-1", "axis-2")
+_NAPARI_INDEX = "index"
+
+
+def read_centroids(path: str | os.PathLike[str]) -> Centroids:
+    """Read centroids from a CSV file with a header.
+
+    Parameters
+    ----------
+    path
+        Columns z, y, x, or axis-0, axis-1, axis-2 as napari saves a Points layer; voxels, voxel centres at integers.
+        Upper and lower case are the same; further columns may stand in any place.
+
+    Returns
+    -------
+    The points in the order of the file; none where only the header is there.
+
+    Raises
+    ------
+    AnnotationError
+        The file is not there or no CSV, a column is missing, or a cell is no number (file, line, column are named).
+    """
+    return read_centroids_and_columns(path)[0]
+
+
+def read_centroids_and_columns(path: str | os.PathLike[str]) -> tuple[Centroids, dict[str, tuple[str, ...]]]:
+    """Read centroids as :func:`read_centroids`, and beside them the further columns as text, one cell per point."""
+    table = read_table(Path(path))
+    columns = _find_coordinates(list(table.columns), name=table.name)
+    points = np.array([table.numbers(column) for column in columns], dtype=np.float64).T
+    further = {
+        name: cells
+        for name, cells in table.columns.items()
+        # napari's running number says nothing
+        if name not in columns and not (columns[0] not in ("z", "Z") and name == _NAPARI_INDEX)
+    }
+    return Centroids(points.reshape(-1, 3)), further
+
+
+def write_centroids(
+    path: str | os.PathLike[str], centroids: Centroids, *, columns: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Write centroids as CSV with the header z,y,x, further columns after them.
+
+    Parameters
+    ----------
+    path
+        Written whole or not at all.
+    centroids
+        The points.
+    columns
+        Further columns, one cell per point.
+
+    Raises
+    ------
+    AnnotationError
+        A further column has another length than there are points.
+    StorageError
+        The file cannot be written.
+    """
+    further = dict(columns or {})
+    n_points = len(centroids.points_vox)
+    for name, cells in further.items():
+        if len(cells) != n_points:
+            raise AnnotationError(
+                f"column {name!r} has {len(cells)} cells for {n_points} points: they must be equal",
+                where=name,
+                value=len(cells),
+            )
+    rows = [
+        [*(repr(float(c)) for c in point), *(cells[i] for cells in further.values())]
+        for i, point in enumerate(centroids.points_vox)
+    ]
+    write_table(Path(path), [*AXES, *further], rows=rows)
+
+
+def check_centroids(centroids: Centroids, volume: Volume) -> None:
+    """Make sure that there are centroids, and that each lies in a voxel of the volume.
+
+    Raises
+    ------
+    AnnotationError
+        There is none, or one lies outside (the first is named).
+    """
+    points = centroids.points_vox
+    if len(points) == 0:
+        raise AnnotationError(f"there are no centroids for {volume.name}: click at least one object", value=0)
+    # voxel i covers i - 0.5 to i + 0.5
+    outside = ((points < -0.5) | (points >= np.array(volume.shape) - 0.5)).any(axis=1)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        z, y, x = (float(c) for c in points[row])
+        raise AnnotationError(
+            f"point {row + 1} (z {z:g}, y {y:g}, x {x:g}) lies outside {volume.name}, which is "
+            f"{'x'.join(map(str, volume.shape))} voxels (Z x Y x X): coordinates are voxels, in the order z, y, x",
+            value=(z, y, x),
+        )
+
+
+def _find_coordinates(header: list[str], *, name: str) -> tuple[str, str, str]:
+    """The columns of z, y and x, by their names in the file."""
+    by_lower = {column.lower(): column for column in header}
+    if "axis-3" in by_lower:
+        raise AnnotationError(
+            f"{name} has points of four axes (axis-3): keep one time point or channel, and three axes", where=name
+        )
+    for wanted in (tuple(AXES), _NAPARI_AXES):
+        if all(column in by_lower for column in wanted):
+            z, y, x = (by_lower[column] for column in wanted)
+            return z, y, x
+    missing = [column for column in AXES if column not in by_lower]
+    raise AnnotationError(
+        f"{name} has no column {', '.join(missing)}: the header must name z, y and x (or axis-0, axis-1, axis-2), it "
+        f"is {','.join(header)}",
+        where=name,
+        value=header,
+    )

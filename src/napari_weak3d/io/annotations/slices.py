@@ -1,0 +1,210 @@
+"""Painted slices: a label image, and a ``.json`` beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from napari_weak3d.errors import AnnotationError
+from napari_weak3d.io.annotations.classes import make_class_table
+from napari_weak3d.io.annotations.sidecar import ClassEntry, Sidecar, read_sidecar, write_sidecar
+from napari_weak3d.io.labels import check_same_shape, read_labels, write_labels
+from napari_weak3d.types import AXES, RELATIVE, IntLabels, PaintClass, SliceIndex, Slices, Spacing, Volume
+
+_RUN = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def parse_annotated(texts: Sequence[str]) -> tuple[SliceIndex, ...]:
+    """Read which slices are complete: ``["z:3,10,17", "y:40", "x:5-8"]``, ranges with both ends.
+
+    Returns
+    -------
+    (axis, index) of each, sorted, each once. Nothing in, nothing out.
+
+    Raises
+    ------
+    AnnotationError
+        An axis other than z, y and x, no index, an index that is no whole number, or a range that runs backwards.
+    """
+    found: set[SliceIndex] = set()
+    for text in " ".join(texts).split():
+        axis, colon, runs = text.lower().partition(":")
+        if axis not in AXES or len(axis) != 1 or not colon:
+            raise _bad_annotated(text, f"{axis!r} is not an axis, which is z, y or x")
+        if not runs:
+            raise _bad_annotated(text, "there is no slice index after the colon")
+        for run in runs.split(","):
+            match = _RUN.fullmatch(run)
+            if match is None:
+                raise _bad_annotated(text, f"{run!r} is neither a slice index nor a range of them")
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                raise _bad_annotated(text, f"the range {run} runs backwards")
+            found |= {(AXES.index(axis), index) for index in range(first, last + 1)}
+    return tuple(sorted(found))
+
+
+def format_annotated(annotated: Sequence[SliceIndex]) -> list[str]:
+    """Say which slices are complete as :func:`parse_annotated` reads it, one text per axis."""
+    return [
+        f"{name}:{','.join(str(index) for a, index in sorted(set(annotated)) if a == axis)}"
+        for axis, name in enumerate(AXES)
+        if any(a == axis for a, _ in annotated)
+    ]
+
+
+def read_slices(
+    path: str | os.PathLike[str],
+    *,
+    volume: Volume,
+    annotated: tuple[SliceIndex, ...] | None = None,
+    paint: Literal["classes", "objects"] | None = None,
+    background: int | None = None,
+) -> Slices:
+    """Read painted slices and check them against their volume.
+
+    Parameters
+    ----------
+    path
+        Label image, 0 where nothing is painted. ``paint.json`` beside ``paint.tif`` (also beside ``paint.ome.tif``,
+        ``paint.zarr``) is read too, if there.
+    volume
+        The image.
+    annotated
+        Slices that are complete; None: what the ``.json`` says, else none.
+    paint
+        What the values are; None: what the ``.json`` says, else classes.
+    background
+        The value of the background class; None: as :func:`~napari_weak3d.io.annotations.classes.make_class_table`
+        settles it.
+
+    Returns
+    -------
+    The slices. Arguments win over the ``.json``.
+
+    Raises
+    ------
+    VolumeError
+        The label image cannot be read.
+    AnnotationError
+        The ``.json`` is damaged, or the slices do not stand :func:`check_slices`.
+    """
+    file = Path(path)
+    sidecar = read_sidecar(file) or Sidecar()
+    labels = read_labels(file, like=volume)
+    complete = parse_annotated(sidecar.annotated) if annotated is None else annotated
+    meaning = paint or sidecar.paint
+    _check_indices(complete, volume)
+    classes: tuple[PaintClass, ...] = ()
+    if meaning == "classes":
+        known = tuple(PaintClass(**entry.model_dump()) for entry in sidecar.classes)
+        painted = tuple(painted_values(labels))
+        classes = make_class_table(painted, known=known, background=background, has_complete=bool(complete))
+    elif background is not None:
+        raise AnnotationError(
+            f"background {background} was given for painted objects, whose values are ids: leave out --background",
+            where="background",
+            value=background,
+        )
+    slices = Slices(labels, paint=meaning, annotated=complete, classes=classes)
+    check_slices(slices, volume)
+    return slices
+
+
+def write_slices(
+    path: str | os.PathLike[str], slices: Slices, *, spacing: Spacing = (1.0, 1.0, 1.0), unit: str = RELATIVE
+) -> None:
+    """Write painted slices as a label image with a ``.json`` beside it; :func:`read_slices` gives them back.
+
+    Raises
+    ------
+    StorageError
+        A file cannot be written.
+    """
+    file = Path(path)
+    write_labels(file, slices.labels, spacing=spacing, unit=unit)
+    entries = [
+        ClassEntry(value=row.value, name=row.name, color=row.color, background=row.background) for row in slices.classes
+    ]
+    annotated = format_annotated(slices.annotated)
+    write_sidecar(file, Sidecar(schema=1, paint=slices.paint, annotated=annotated, classes=entries))
+
+
+def check_slices(slices: Slices, volume: Volume) -> None:
+    """Make sure that a method can learn from painted slices.
+
+    Raises
+    ------
+    AnnotationError
+        The shape differs from the volume's; a complete slice is out of range; nothing is painted; there is one class
+        only, counting the background of complete slices; a painted class is not in the table, or unpainted voxels of
+        complete slices have no background class; objects are painted and no slice is complete.
+    """
+    check_same_shape(slices.labels.shape, volume, name="the paint")
+    _check_indices(slices.annotated, volume)
+    painted = painted_values(slices.labels)
+    if not painted:
+        raise AnnotationError(f"nothing is painted on {volume.name}: every voxel of the annotation is 0", value=0)
+    if slices.paint == "classes":
+        _check_classes(slices, painted, volume)
+    elif not slices.annotated:
+        raise AnnotationError(
+            f"{len(painted)} objects are painted on {volume.name} and nothing is background: say which slices are "
+            f"complete, with --annotated z:3,10",
+            where="annotated",
+        )
+
+
+def painted_values(labels: IntLabels) -> list[int]:
+    """Return the values above 0, ascending."""
+    # few voxels are painted: leaving out the zeros first is ten times as fast
+    return [int(value) for value in np.unique(labels[labels > 0])]
+
+
+def _check_indices(annotated: Sequence[SliceIndex], volume: Volume) -> None:
+    for axis, index in annotated:
+        if not 0 <= index < volume.shape[axis]:
+            raise AnnotationError(
+                f"annotated slice {AXES[axis]}:{index} is out of range: {volume.name} has {volume.shape[axis]} slices "
+                f"along {AXES[axis]}, 0 to {volume.shape[axis] - 1}",
+                where="annotated",
+                value=index,
+            )
+
+
+def _check_classes(slices: Slices, painted: list[int], volume: Volume) -> None:
+    unknown = [value for value in painted if value not in {row.value for row in slices.classes}]
+    if unknown:
+        raise AnnotationError(
+            f"the painted value {unknown[0]} is not in the table of classes: add it", where="classes", value=unknown[0]
+        )
+    seen = set(painted)
+    if _has_unpainted(slices):
+        background = [row.value for row in slices.classes if row.background]
+        if not background:
+            raise AnnotationError(
+                "complete slices have unpainted voxels, and no class is background: say which, with --background",
+                where="background",
+            )
+        seen |= set(background)
+    if len(seen) < 2:
+        raise AnnotationError(
+            f"only class {seen.pop()} is painted on {volume.name}: paint a second one (background is one too), or say "
+            f"in which slices all else is background, with --annotated z:3,10",
+            where="annotated",
+            value=painted[0],
+        )
+
+
+def _has_unpainted(slices: Slices) -> bool:
+    """Some complete slice has a voxel without paint."""
+    return any((np.take(slices.labels, index, axis=axis) == 0).any() for axis, index in slices.annotated)
+
+
+def _bad_annotated(text: str, why: str) -> AnnotationError:
+    return AnnotationError(f"annotated slices {text!r}: {why}; write them as z:3,10,17", where="annotated", value=text)
