@@ -22,6 +22,7 @@ from napari_weak3d.samples import (
     make_tubes,
     paint_slices,
 )
+from napari_weak3d.samples.blobs import keep_whole
 
 SMALL = (16, 64, 64)
 ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
@@ -118,6 +119,11 @@ def test_nuclei_have_the_diameter_asked_for_in_micrometres_whatever_the_spacing(
         ]
         volumes = np.bincount(labels.ravel())[whole] * np.prod(spacing)
         assert np.median(np.cbrt(6 / np.pi * volumes)) == pytest.approx(8.0, rel=0.1)
+
+
+def test_of_an_object_in_pieces_the_largest_is_kept_and_slivers_are_dropped():
+    labels = np.array([[[5, 5, 5, 0, 5, 0, 2, 2, 0, 9]]], np.int32)
+    assert keep_whole(labels, smallest=2).tolist() == [[[2, 2, 2, 0, 0, 0, 1, 1, 0, 0]]]
 
 
 def test_more_fill_gives_more_objects():
