@@ -13,7 +13,7 @@ import napari_weak3d
 ROOT = Path(napari_weak3d.__file__).parent
 QT_AND_NAPARI = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "magicgui", "superqt", "pyqtgraph")
 HEAVY = ("torch", "scipy", "zarr", "dask", "tifffile", "numpy", "pydantic", "skimage")
-LIGHT_MODULES = ("errors", "types", "config", "messages", "metrics", "measure", "samples", "io", "methods", "cli")
+LIGHT_MODULES = ("errors", "types", "config", "messages", "metrics", "measure", "samples", "io", "methods")
 
 BLOCK = """
 import sys

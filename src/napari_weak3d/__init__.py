@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
+    from napari_weak3d.cli.bar import follow
     from napari_weak3d.errors import Weak3DError
     from napari_weak3d.io.annotations import read_slices, write_slices
     from napari_weak3d.io.volumes import read_labels, read_volume, write_image, write_labels
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_weak3d.workflow import evaluate, segment, suggest, train
 
 _HOMES = {
+    "napari_weak3d.cli.bar": ("follow",),
     "napari_weak3d.errors": ("Weak3DError",),
     "napari_weak3d.io.annotations": ("read_slices", "write_slices"),
     "napari_weak3d.io.volumes": ("read_labels", "read_volume", "write_image", "write_labels"),
@@ -35,7 +37,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022  by what they are for
-    "train", "segment", "evaluate", "suggest",
+    "train", "segment", "evaluate", "suggest", "follow",
     "METHODS", "load_config",
     "read_volume", "read_labels", "read_slices", "write_image", "write_labels", "write_slices",
     "class_scores", "instance_scores", "marker_scores", "measure_objects", "make_demo",

@@ -6,16 +6,18 @@ All that can be refused is refused before the work starts; results are written a
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_weak3d.cli import inputs
 from napari_weak3d.cli.report import Report
-from napari_weak3d.errors import Weak3DError
+from napari_weak3d.errors import AnnotationError, Weak3DError
 
 if TYPE_CHECKING:
-    from napari_weak3d.types import Progress, SliceIndex
+    from napari_weak3d.types import IntLabels, Progress, SliceIndex, Volume
 
 
 def run_demo(options: argparse.Namespace) -> Report:
@@ -30,25 +32,49 @@ def run_demo(options: argparse.Namespace) -> Report:
 
 def run_weaken(options: argparse.Namespace) -> Report:
     """Make painted slices, centroids or boxes from a dense truth."""
+    from napari_weak3d.io.volumes import SpacingWarning, read_labels, read_volume
+
+    inputs.check_out(options.out, inputs.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
+    labels = read_labels(options.truth)
+    if not labels.any():
+        raise AnnotationError(f"{options.truth} holds no object: there is nothing to label", where=str(options.truth))
+    with warnings.catch_warnings():  # weak labels lie on the voxel grid: an unknown spacing does no harm
+        warnings.simplefilter("ignore", SpacingWarning)
+        frame = read_volume(options.truth)
+    weaken = {"slices": _weaken_to_slices, "centroids": _weaken_to_centroids, "boxes": _weaken_to_boxes}[options.to]
+    return {"out": str(options.out)} | weaken(labels, frame, options=options)
+
+
+def _weaken_to_slices(labels: IntLabels, frame: Volume, *, options: argparse.Namespace) -> dict[str, Any]:
+    from napari_weak3d.io.annotations import write_slices
+    from napari_weak3d.samples import paint_slices
+
+    slices = paint_slices(labels, slices_per_axis=options.slices_per_axis, paint=options.paint)
+    write_slices(options.out, slices, spacing=frame.spacing, unit=frame.unit)
+    return {"slices": _name_slices(slices.annotated)}
+
+
+def _weaken_to_centroids(labels: IntLabels, _frame: Volume, *, options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from napari_weak3d import samples
-    from napari_weak3d.io import annotations, volumes
+    from napari_weak3d.io.annotations import write_centroids
+    from napari_weak3d.samples import click_centroids
 
-    inputs.check_out(options.out, (".tif", ".tiff") if options.to == "slices" else (".csv",), option="--out")
-    labels = volumes.read_labels(options.truth)
-    rng = np.random.default_rng(options.seed)
-    if options.to == "slices":
-        slices = samples.paint_slices(labels, slices_per_axis=options.slices_per_axis, paint=options.paint)
-        annotations.write_slices(options.out, slices)
-        return {"out": str(options.out), "slices": [name_slice(index) for index in slices.annotated]}
-    if options.to == "centroids":
-        centroids = samples.click_centroids(labels, rng=rng)
-        annotations.write_centroids(options.out, centroids)
-        return {"out": str(options.out), "centroids": len(centroids.points_vox)}
-    boxes = samples.draw_boxes(labels, rng=rng, fraction=options.fraction)
-    annotations.write_boxes(options.out, boxes)
-    return {"out": str(options.out), "boxes": len(boxes.corners), "masks": int(boxes.has_mask.sum())}
+    centroids = click_centroids(labels, rng=np.random.default_rng(options.seed))
+    write_centroids(options.out, centroids)
+    return {"centroids": len(centroids.points_vox)}
+
+
+def _weaken_to_boxes(labels: IntLabels, frame: Volume, *, options: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
+    from napari_weak3d.io.annotations import write_boxes
+    from napari_weak3d.samples import draw_boxes
+
+    boxes = draw_boxes(labels, rng=np.random.default_rng(options.seed), fraction=options.fraction)
+    masks = options.out.with_name(f"{options.out.stem}-masks.tif")
+    write_boxes(options.out, boxes, masks=masks, spacing=frame.spacing, unit=frame.unit)
+    return {"masks": str(masks), "boxes": len(boxes.corners), "masked": int(boxes.has_mask.sum())}
 
 
 def run_train(options: argparse.Namespace) -> Report:
@@ -110,26 +136,31 @@ def run_evaluate(options: argparse.Namespace) -> Report:
     from napari_weak3d import workflow
     from napari_weak3d.io.annotations import parse_annotated
 
-    predicted, truth = _read_scorable(options.prediction), _read_scorable(options.truth)
+    if _is_points(options.prediction) != _is_points(options.truth):
+        raise Weak3DError(
+            f"{options.prediction} and {options.truth} are of two kinds: score labels against labels, points (.csv) "
+            "against points",
+            where="evaluate",
+        )
     ignored = parse_annotated(options.ignore_slices) if options.ignore_slices else ()
-    spacing = options.spacing or (1.0, 1.0, 1.0)
-    return workflow.evaluate(predicted, truth, ignore_slices=ignored, spacing=spacing)
+    return workflow.evaluate(
+        _read_scorable(options.prediction),
+        _read_scorable(options.truth),
+        ignore_slices=ignored,
+        spacing=options.spacing or (1.0, 1.0, 1.0),
+    )
 
 
 def run_measure(options: argparse.Namespace) -> Report:
-    """Write a table of the objects of a label image."""
+    """Write a table of the objects of a label image, in the unit of the image's spacing, or else of its own."""
     from napari_weak3d import measure
     from napari_weak3d.io.volumes import read_labels, read_volume
 
     inputs.check_out(options.out, (".csv",), option="--out")
-    framing = options.image or options.labels  # the file that the spacing comes from
-    frame = read_volume(framing, spacing=options.spacing, channel_axis=options.channel_axis)
-    rows = measure.measure_objects(
-        read_labels(options.labels),
-        volume=frame if options.image else None,
-        spacing=frame.spacing,
-        unit=frame.unit,
-    )
+    labels = read_labels(options.labels)
+    frame = read_volume(options.image or options.labels, spacing=options.spacing, channel_axis=options.channel_axis)
+    image = frame if options.image else None
+    rows = measure.measure_objects(labels, volume=image, spacing=frame.spacing, unit=frame.unit)
     measure.write_measures(options.out, rows)
     return {"out": str(options.out), "objects": len(rows), "unit": frame.unit}
 
@@ -146,13 +177,18 @@ def run_suggest(options: argparse.Namespace) -> Report:
     from napari_weak3d.cli.bar import follow
 
     chosen = follow(workflow.suggest(options.model, sample, count=options.count))
-    return {"slices": [name_slice(index) for index in chosen]}
+    return {"slices": _name_slices(chosen)}
 
 
-def name_slice(index: SliceIndex) -> str:
-    """(0, 17) -> "z:17", as ``--annotated`` takes it."""
-    axis, position = index
-    return f"{'zyx'[axis]}:{position}"
+def _name_slices(chosen: Sequence[SliceIndex]) -> list[str]:
+    """[(0, 17), (1, 4)] -> ["z:17", "y:4"], as ``--annotated`` takes them; in their order."""
+    from napari_weak3d.io.annotations.slices import format_annotated
+
+    return [text for index in chosen for text in format_annotated([index])]
+
+
+def _is_points(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
 
 
 def _read_scorable(path: Path) -> Any:
@@ -160,7 +196,7 @@ def _read_scorable(path: Path) -> Any:
     from napari_weak3d.io.annotations import read_centroids
     from napari_weak3d.io.volumes import read_labels
 
-    return read_centroids(path) if path.suffix.lower() == ".csv" else read_labels(path)
+    return read_centroids(path) if _is_points(path) else read_labels(path)
 
 
 def _last_state(newest: deque[Progress]) -> dict[str, Any]:

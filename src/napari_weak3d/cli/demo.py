@@ -33,16 +33,17 @@ def run(method: str, *, config: TrainConfig, out: Path) -> Report:
         ``out`` cannot be made or written.
     """
     _make_folder(out)
-    volume, truth = samples.make_demo()
+    sample = samples.make_demo()
+    volume, truth = sample.volume, sample.labels
     slices = samples.paint_slices(truth, slices_per_axis=SLICES_PER_AXIS, paint="objects")
-    write_image(out / "image.tif", np.asarray(volume.data), spacing=volume.spacing, unit=volume.unit)
-    write_slices(out / "paint.tif", slices)
+    write_image(out / "image.tif", volume.data[0], spacing=volume.spacing, unit=volume.unit)
+    write_slices(out / "paint.tif", slices, spacing=volume.spacing, unit=volume.unit)
 
     with stop_on_interrupt() as commands:
         follow(workflow.train(method, [Sample(volume, slices)], config=config, out=out / "model"), commands=commands)
     prediction = follow(workflow.segment(out / "model", volume))
     write_labels(out / "labels.tif", prediction.labels, spacing=volume.spacing, unit=volume.unit)
-    write_picture(out / "picture.png", np.asarray(volume.data)[0], slices=slices, labels=prediction.labels, truth=truth)
+    write_picture(out / "picture.png", volume.data[0], slices=slices, labels=prediction.labels, truth=truth)
 
     scores = workflow.evaluate(prediction.labels, truth, ignore_slices=slices.annotated, spacing=volume.spacing)
     return {

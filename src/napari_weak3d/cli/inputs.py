@@ -14,10 +14,11 @@ from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, Stora
 
 if TYPE_CHECKING:
     from napari_weak3d.config import TrainConfig
-    from napari_weak3d.types import Region, Sample, SliceIndex, Volume
+    from napari_weak3d.types import Region, Sample, Volume
 
 Value = TypeVar("Value")
-LABEL_SUFFIXES = (".tif", ".tiff", ".zarr")
+TIFF_SUFFIXES = (".tif", ".tiff")
+LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".zarr")
 MODEL_FILE = "model.json"
 """What makes a folder a model."""
 
@@ -109,15 +110,17 @@ def read_sample(
     options: argparse.Namespace, *, image: Path, annotation: Path, annotated: list[str] | None, region: Region | None
 ) -> Sample:
     """Read one image with its painted slices; ``annotated``: the complete slices as text, None: as the .json says."""
-    from napari_weak3d.io.annotations import check_slices, parse_annotated, read_slices
+    from napari_weak3d.io.annotations import parse_annotated, read_slices
     from napari_weak3d.types import Sample
 
     volume = read_image(image, options=options)
-    indices: tuple[SliceIndex, ...] | None = None if annotated is None else parse_annotated(annotated)
     slices = read_slices(
-        annotation, volume=volume, annotated=indices, paint=options.paint, background=options.background
+        annotation,
+        volume=volume,
+        annotated=None if annotated is None else parse_annotated(annotated),
+        paint=options.paint,
+        background=options.background,
     )
-    check_slices(slices, volume)
     if region is not None:
         _check_region(region, volume=volume)
     return Sample(volume, slices, region)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_weak3d.errors import ModelError
-from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.annotations.tables import write_table
 from napari_weak3d.io.volumes import write_image, write_labels
 from napari_weak3d.types import AXES, ObjectRow, Prediction, Volume
 
@@ -56,9 +55,8 @@ def write_objects(path: Path, rows: Sequence[ObjectRow]) -> None:
     StorageError
         The file cannot be written; what was there before stays.
     """
-    with atomic_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(OBJECT_COLUMNS)
-        for row in rows:
-            low, high = row.box
-            writer.writerow([row.id, row.class_value, row.score, *row.centre_vox, *low, *high])
+    write_table(
+        path,
+        OBJECT_COLUMNS,
+        rows=([row.id, row.class_value, row.score, *row.centre_vox, *row.box[0], *row.box[1]] for row in rows),
+    )

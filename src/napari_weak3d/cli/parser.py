@@ -61,7 +61,9 @@ def _add_weaken(commands: _Commands) -> None:
         metavar="Z,Y,X",
         help="how many slices to paint across each axis, evenly spaced; default: 3,0,0",
     )
-    _add_paint(parser)
+    parser.add_argument(
+        "--paint", choices=("classes", "objects"), default="classes", help="what to paint; default: classes"
+    )
     parser.add_argument(
         "--fraction",
         type=values.parse_fraction,
@@ -70,7 +72,7 @@ def _add_weaken(commands: _Commands) -> None:
         help="part of the boxes that get a mask; default: 0.2",
     )
     parser.add_argument("--seed", type=int, default=0, help="start of the random choices; default: 0")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="TIFF for slices, else CSV")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".tif for slices, else .csv")
 
 
 def _add_train(commands: _Commands) -> None:
@@ -81,7 +83,6 @@ def _add_train(commands: _Commands) -> None:
     _add_files(parser, "--masks", text="label image of masks, one per image (boxes, planned)")
     _add_annotated(parser)
     _add_paint(parser)
-    parser.add_argument("--background", type=int, metavar="VALUE", help="painted value that is background")
     parser.add_argument(
         "--region",
         type=values.parse_region,
@@ -136,7 +137,6 @@ def _add_suggest(commands: _Commands) -> None:
     parser.add_argument("--annotation", type=Path, required=True, metavar="FILE", help="what is painted by now")
     _add_annotated(parser)
     _add_paint(parser)
-    parser.add_argument("--background", type=int, metavar="VALUE", help="painted value that is background")
     _add_geometry(parser)
     parser.add_argument("-n", type=values.parse_count, default=3, dest="count", help="how many; default: 3")
 
@@ -178,8 +178,11 @@ def _add_annotated(parser: argparse.ArgumentParser) -> None:
 
 def _add_paint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--paint", choices=("classes", "objects"), default="classes", help="what painted values are; default: classes"
+        "--paint",
+        choices=("classes", "objects"),
+        help="what painted values are; default: as the .json says, else classes",
     )
+    parser.add_argument("--background", type=int, metavar="VALUE", help="painted value that is background")
 
 
 def _add_geometry(parser: argparse.ArgumentParser) -> None:

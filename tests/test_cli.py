@@ -1,0 +1,206 @@
+"""The command line: what it prints, writes and returns."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import napari_weak3d
+from napari_weak3d.cli import main
+from napari_weak3d.io.annotations import read_boxes, read_centroids, read_slices
+from napari_weak3d.io.volumes import read_labels, read_volume, write_image, write_labels
+
+COMMANDS = ("demo", "weaken", "train", "segment", "evaluate", "measure", "suggest")
+HEAVY = ("torch", "scipy", "zarr", "dask", "tifffile")
+SPACING = (2.0, 0.5, 0.5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in: truth.tif with two cubes (ids 1 and 2) and cells.tif, their picture."""
+    monkeypatch.chdir(tmp_path)
+    truth = np.zeros((8, 24, 24), np.int32)
+    truth[2:6, 4:10, 4:10] = 1
+    truth[2:6, 14:20, 14:20] = 2
+    picture = np.random.default_rng(0).normal(10, 1, truth.shape) + 20 * (truth > 0)
+    write_labels("truth.tif", truth, spacing=SPACING, unit="um")
+    write_image("cells.tif", picture, spacing=SPACING, unit="um")
+    return tmp_path
+
+
+def run(line: str) -> int:
+    return main(line.split())
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_imports_nothing_heavy(command):
+    code = (
+        "import sys\n"
+        "from napari_weak3d.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        f"assert not set(sys.modules) & set({HEAVY}), sorted(sys.modules)\n"
+    )
+    words = [sys.executable, "-c", code, *command.split(), "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: napari-weak3d" in done.stdout
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run("--version")
+    assert capsys.readouterr().out == f"napari-weak3d {napari_weak3d.__version__}\n"
+
+
+def test_weakened_slices_are_read_back_as_painted(folder):
+    assert run("weaken truth.tif --to slices --slices-per-axis 2,1,0 --paint objects --out paint.tif") == 0
+    slices = read_slices("paint.tif", volume=read_volume("cells.tif"))
+    truth = read_labels("truth.tif")
+    assert slices.annotated == ((0, 2), (0, 6), (1, 12))
+    assert slices.paint == "objects"
+    np.testing.assert_array_equal(slices.labels[2], truth[2])
+    assert read_volume("paint.tif").spacing == SPACING
+
+
+def test_weakened_classes_are_one_class_and_background(folder, capsys):
+    assert run("weaken truth.tif --to slices --slices-per-axis 1,0,0 --out paint.tif") == 0
+    assert "z:4" in capsys.readouterr().out
+    assert set(np.unique(read_labels("paint.tif"))) == {0, 1}
+
+
+def test_weakened_centroids_are_the_middles(folder):
+    assert run("weaken truth.tif --to centroids --out clicks.csv") == 0
+    np.testing.assert_allclose(read_centroids("clicks.csv").points_vox, [[3.5, 6.5, 6.5], [3.5, 16.5, 16.5]])
+
+
+def test_weakened_boxes_are_tight_and_a_fraction_has_masks(folder):
+    assert run("weaken truth.tif --to boxes --fraction 0.5 --seed 3 --out boxes.csv") == 0
+    boxes = read_boxes("boxes.csv", masks="boxes-masks.tif")
+    assert boxes.corners.tolist() == [[[2, 4, 4], [6, 10, 10]], [[2, 14, 14], [6, 20, 20]]]
+    assert boxes.has_mask.sum() == 1
+
+
+def test_weakening_with_the_same_seed_gives_the_same_files(folder):
+    for name in ("a", "b"):
+        run(f"weaken truth.tif --to boxes --fraction 0.5 --seed 1 --out {name}.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+
+
+def test_measure_writes_a_row_per_object_in_the_unit_of_the_spacing(folder, capsys):
+    assert run("measure truth.tif --image cells.tif --out table.csv") == 0
+    header, first, second = Path("table.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    assert float(row["volume"]) == 4 * 6 * 6 * 0.5
+    assert row["unit"] == "um"
+    assert second.startswith("2,")
+    assert "objects  2" in capsys.readouterr().out
+
+
+def test_given_spacing_wins_over_the_file(folder):
+    assert run("measure truth.tif --spacing 1,1,1 --out table.csv") == 0
+    header, first, _ = Path("table.csv").read_text().splitlines()
+    assert float(dict(zip(header.split(","), first.split(","), strict=True))["volume"]) == 4 * 6 * 6
+
+
+def test_evaluate_of_the_truth_itself_is_perfect(folder, capsys):
+    assert run("evaluate truth.tif truth.tif --json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert {scores[name] for name in ("iou", "seg", "mucov", "f1", "ap", "pq")} == {1.0}
+
+
+def test_evaluate_leaves_ignored_slices_out(folder, capsys):
+    truth = read_labels("truth.tif")
+    worse = truth.copy()
+    worse[3] = 0
+    write_labels("worse.tif", worse, spacing=SPACING, unit="um")
+    assert run("evaluate worse.tif truth.tif --json") == 0
+    assert json.loads(capsys.readouterr().out)["iou"] == pytest.approx(3 / 4)
+    assert run("evaluate worse.tif truth.tif --ignore-slices z:3 --json") == 0
+    assert json.loads(capsys.readouterr().out)["iou"] == 1.0
+
+
+def test_evaluate_scores_points(folder, capsys):
+    Path("truth.csv").write_text("z,y,x\n3,6,6\n3,16,16\n")
+    Path("found.csv").write_text("z,y,x\n3,6,7\n")
+    assert run("evaluate found.csv truth.csv --json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["recall"] == 0.5
+    assert scores["precision"] == 1.0
+
+
+def test_json_is_one_object_with_nan_as_null(capsys):
+    from napari_weak3d.cli.report import print_report
+
+    print_report({"loss": float("nan"), "rows": [float("inf"), 1], "deep": {"x": 2.0}}, form="json")
+    assert json.loads(capsys.readouterr().out) == {"loss": None, "rows": [None, 1], "deep": {"x": 2.0}}
+
+
+def test_help_config_lists_every_setting(capsys):
+    assert run("train slices --help-config --json") == 0
+    told = json.loads(capsys.readouterr().out)
+    fields = napari_weak3d.load_config("slices").model_fields
+    assert set(told) == set(fields)
+    assert all(fields[name].description in text for name, text in told.items())
+    assert "one of auto cpu cuda mps" in told["device"]
+
+
+def test_unknown_spacing_is_a_warning_of_one_line(folder, capsys):
+    tifffile.imwrite("plain.tif", read_labels("truth.tif"))
+    assert run("measure plain.tif --out table.csv") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: plain.tif")
+
+
+@pytest.mark.slow
+def test_train_segment_suggest_go_through(folder, capsys):
+    assert run("weaken truth.tif --to slices --paint objects --out paint.tif") == 0
+    assert run("train slices --image cells.tif --annotation paint.tif --steps 2 --device cpu --out model") == 0
+    capsys.readouterr()
+
+    line = (
+        "segment model cells.tif --out out.tif --classes classes.zarr --uncertainty unsure.tif --objects o.csv --json"
+    )
+    assert run(line) == 0
+    report = json.loads(capsys.readouterr().out)
+    labels = read_volume("out.tif")
+    assert labels.shape == (8, 24, 24)
+    assert labels.spacing == SPACING
+    assert len(Path("o.csv").read_text().splitlines()) == 1 + report["objects"]
+
+    assert run("suggest model cells.tif --annotation paint.tif -n 2 --json") == 0
+    chosen = json.loads(capsys.readouterr().out)["slices"]
+    assert len(chosen) == 2
+    assert not set(chosen) & {"z:1", "z:4", "z:7"}
+
+
+@pytest.mark.slow
+def test_same_steps_and_seed_give_the_same_model(folder):
+    run("weaken truth.tif --to slices --out paint.tif")
+    for name in ("one", "two"):
+        line = f"train slices --image cells.tif --annotation paint.tif --steps 2 --seed 5 --device cpu --out {name}"
+        assert run(line) == 0
+    assert Path("one/weights.safetensors").read_bytes() == Path("two/weights.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_a_model_on_several_volumes(folder):
+    run("weaken truth.tif --to slices --out paint.tif")
+    twice = "--image cells.tif cells.tif --annotation paint.tif paint.tif --annotated z:1 z:4 --device cpu"
+    assert run(f"train slices {twice} --steps 2 --out first") == 0
+    assert run(f"train slices {twice} --steps 2 --from first --out second") == 0
+    assert Path("second/model.json").is_file()
+
+
+@pytest.mark.slow
+def test_demo_writes_files_and_prints_scores(folder, capsys):
+    assert run("demo --steps 2 --out demo --json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {"iou", "seg", "f1"} <= set(report)
+    for name in ("image.tif", "paint.tif", "paint.json", "labels.tif", "picture.png"):
+        assert Path("demo", name).stat().st_size > 0

@@ -1,0 +1,163 @@
+"""Bad input to the command line: one line that says what is wrong, exit code 2, and nothing written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_weak3d.cli import main
+from napari_weak3d.io.volumes import write_image, write_labels
+
+SPACING = (2.0, 0.5, 0.5)
+SHAPE = (8, 24, 24)
+TRAIN = "train slices --image cells.tif --annotation paint.tif --out model"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with an image, its paint (z:4, class 1, not said to be complete), and spoiled ones."""
+    monkeypatch.chdir(tmp_path)
+    picture = np.random.default_rng(0).normal(10, 1, SHAPE)
+    paint = np.zeros(SHAPE, np.int32)
+    paint[4, 4:10, 4:10] = 1
+    write_image("cells.tif", picture, spacing=SPACING, unit="um")
+    write_labels("paint.tif", paint, spacing=SPACING, unit="um")
+    write_labels("empty.tif", np.zeros(SHAPE, np.int32), spacing=SPACING, unit="um")
+    write_labels("short.tif", paint[:7], spacing=SPACING, unit="um")
+    write_image("constant.tif", np.full(SHAPE, 7.0), spacing=SPACING, unit="um")
+    for name, value in (("nan", np.nan), ("inf", np.inf)):
+        spoiled = picture.copy()
+        spoiled[1, 2, 3] = value
+        write_image(f"{name}.tif", spoiled, spacing=SPACING, unit="um")
+    Path("cut.tif").write_bytes(Path("cells.tif").read_bytes()[:3000])
+    tifffile.imwrite("rgb.tif", np.random.default_rng(0).integers(0, 255, (*SHAPE, 3), np.uint8), photometric="rgb")
+    np.save("channels-last.npy", np.random.default_rng(0).normal(size=(24, 24, 3)))
+    Path("settings.json").write_text('{"minuts": 3}')
+    Path("broken.json").write_text("{")
+    Path("flat.csv").write_text("z,y,x\n1,2,3\n")
+    return tmp_path
+
+
+def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a line that has to be refused; return what it says. No file may have come, gone or changed."""
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert main(line.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+    message = shown.err.splitlines()[-1]
+    assert message.startswith("error: ")
+    assert "Traceback" not in shown.err
+    return message
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("", ["COMMAND"]),
+        ("tran slices", ["tran", "train"]),
+        ("train", ["METHOD"]),
+        ("train slice", ["'slice'", "slices"]),
+        ("train centroids --image cells.tif --annotation c.csv --out m", ["centroids", "planned", "slices"]),
+        ("train boxes --image cells.tif --annotation b.csv --masks m.tif --out m", ["boxes", "planned", "slices"]),
+        ("train slices --annotation paint.tif --out m", ["--image"]),
+        ("train slices --image cells.tif --annotation paint.tif", ["--out"]),
+        (f"{TRAIN} --masks paint.tif", ["--masks", "boxes"]),
+        (f"{TRAIN} --minutes 1 --steps 2", ["--steps", "--minutes"]),
+        (f"{TRAIN} --minutes 0", ["minutes", "0"]),
+        (f"{TRAIN} --steps 0", ["--steps 0"]),
+        (f"{TRAIN} --set minuts=3", ["'minuts'", "'minutes'"]),
+        (f"{TRAIN} --set minutes", ["'minutes'", "name=value"]),
+        (f"{TRAIN} --set minutes=soon", ["minutes", "soon"]),
+        (f"{TRAIN} --config settings.json", ["'minuts'", "'minutes'"]),
+        (f"{TRAIN} --config broken.json", ["broken.json", "JSON"]),
+        (f"{TRAIN} --config nowhere.json", ["nowhere.json"]),
+        (f"{TRAIN} --device gpu", ["--device", "gpu", "cuda"]),
+        (f"{TRAIN} --spacing 1,1", ["1,1", "Z,Y,X"]),
+        (f"{TRAIN} --spacing 0,1,1", ["z spacing", "0"]),
+        (f"{TRAIN} --spacing -1,1,1", ["z spacing", "-1"]),
+        (f"{TRAIN} --region 0:8,0:24", ["0:8,0:24", "z0:z1,y0:y1,x0:x1"]),
+        (f"{TRAIN} --region 0:8,5:5,0:24", ["5:5", "y"]),
+        (f"{TRAIN} --annotated z:4 --region 0:8,0:24,0:25", ["0:25", "x", "24"]),
+        (f"{TRAIN} --annotated z:8", ["z:8", "8 slices"]),
+        (f"{TRAIN} --annotated w:3", ["w"]),
+        (f"{TRAIN} --annotated z:3 --annotated z:4", ["--annotated", "2 times", "1 image"]),
+        (TRAIN, ["--annotated", "class 1"]),
+        (f"{TRAIN} --paint objects", ["--annotated"]),
+        (f"{TRAIN} --annotated z:4 --background -1", ["-1"]),
+        ("train slices --image cells.tif cells.tif --annotation paint.tif --out m", ["2 --image", "1 --annotation"]),
+        ("train slices --image cells.tif --annotation empty.tif --annotated z:1 --out m", ["nothing is painted"]),
+        ("train slices --image cells.tif --annotation short.tif --annotated z:4 --out m", ["7x24x24", "8x24x24"]),
+        ("train slices --image nowhere.tif --annotation paint.tif --out m", ["nowhere.tif"]),
+        ("train slices --image nan.tif --annotation paint.tif --annotated z:4 --out m", ["nan", "z 1, y 2, x 3"]),
+        ("train slices --image inf.tif --annotation paint.tif --annotated z:4 --out m", ["inf", "z 1, y 2, x 3"]),
+        ("train slices --image constant.tif --annotation paint.tif --annotated z:4 --out m", ["constant", "7"]),
+        ("train slices --image cut.tif --annotation paint.tif --annotated z:4 --out m", ["cut.tif"]),
+        ("train slices --image rgb.tif --annotation paint.tif --annotated z:4 --out m", ["--channel-axis"]),
+        ("train slices --image channels-last.npy --annotation paint.tif --out m", ["--channel-axis"]),
+        (f"{TRAIN} --annotated z:4 --from nowhere", ["nowhere"]),
+        ("train slices --image cells.tif --annotation paint.tif --annotated z:4 --out cells.tif", ["is a file"]),
+        ("train slices --image cells.tif --annotation paint.tif --annotated z:4 --out .", ["other things"]),
+        ("segment nowhere cells.tif --out labels.tif", ["nowhere"]),
+        ("segment . cells.tif --out labels.tif", ["model.json"]),
+        ("segment . cells.tif --out labels.png", ["labels.png", ".tif"]),
+        ("segment . cells.tif --out nowhere/labels.tif", ["nowhere"]),
+        ("segment . cells.tif --out labels.tif --objects objects.xls", ["objects.xls", ".csv"]),
+        ("evaluate paint.tif short.tif", ["(7, 24, 24)", "(8, 24, 24)"]),
+        ("evaluate paint.tif flat.csv", ["two kinds"]),
+        ("evaluate paint.tif paint.tif --ignore-slices z:8", ["z:8"]),
+        ("measure paint.tif --image short.tif --out t.csv", ["(7, 24, 24)", "(8, 24, 24)"]),
+        ("measure nan.tif --out t.csv", ["nan"]),
+        ("weaken empty.tif --to slices --out p.tif", ["empty.tif", "no object"]),
+        ("weaken paint.tif --to slices --out p.csv", ["p.csv", ".tif"]),
+        ("weaken paint.tif --to slices --slices-per-axis 0,0,0 --out p.tif", ["0,0,0"]),
+        ("weaken paint.tif --to slices --slices-per-axis -1,0,0 --out p.tif", ["-1,0,0"]),
+        ("weaken paint.tif --to boxes --fraction 1.5 --out p.csv", ["1.5"]),
+        ("weaken paint.tif --to outlines --out p.tif", ["outlines"]),
+        ("suggest . cells.tif --annotation paint.tif -n 0", ["'0'"]),
+    ],
+)
+def test_mistake_is_told_in_one_line(line, parts, capsys):
+    message = refuse(line, capsys)
+    for part in parts:
+        assert part in message, message
+
+
+@pytest.fixture
+def model(folder: Path) -> Path:
+    """A folder that looks like a model, to be spoiled."""
+    path = folder / "model"
+    path.mkdir()
+    (path / "model.json").write_text(json.dumps({"schema": 1, "method": "slices"}))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": 999}', '{"schema": 1, "method": "nuclei"}', "{}"])
+def test_foreign_or_newer_model_is_told_in_one_line(content, model, capsys):
+    (model / "model.json").write_text(content)
+    assert "model" in refuse("segment model cells.tif --out labels.tif", capsys)
+
+
+@pytest.mark.slow
+def test_model_without_weights_is_told_in_one_line(model, capsys):
+    assert "model" in refuse("segment model cells.tif --out labels.tif", capsys)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits on file size are a Unix thing")
+def test_full_disk_leaves_nothing_half_written(capsys):
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "from napari_weak3d.cli import main\n"
+        "sys.exit(main('weaken paint.tif --to slices --paint objects --out weak.tif'.split()))\n"
+    )
+    before = sorted(Path().iterdir())
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: cannot write weak.tif")
+    assert sorted(Path().iterdir()) == before
