@@ -149,6 +149,7 @@ def test_help_config_lists_every_setting(capsys):
     assert "one of auto cpu cuda mps" in told["device"]
 
 
+@pytest.mark.filterwarnings("default::napari_weak3d.io.spacing.SpacingWarning")
 def test_unknown_spacing_is_a_warning_of_one_line(folder, capsys):
     tifffile.imwrite("plain.tif", read_labels("truth.tif"))
     assert run("measure plain.tif --out table.csv") == 0

@@ -12,6 +12,9 @@ import tifffile
 from napari_weak3d.cli import main
 from napari_weak3d.io.volumes import write_image, write_labels
 
+# The file without a voxel size says so in a warning before it is refused.
+pytestmark = pytest.mark.filterwarnings("default::napari_weak3d.io.spacing.SpacingWarning")
+
 SPACING = (2.0, 0.5, 0.5)
 SHAPE = (8, 24, 24)
 TRAIN = "train slices --image cells.tif --annotation paint.tif --out model"
@@ -35,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_image(f"{name}.tif", spoiled, spacing=SPACING, unit="um")
     Path("cut.tif").write_bytes(Path("cells.tif").read_bytes()[:3000])
     tifffile.imwrite("rgb.tif", np.random.default_rng(0).integers(0, 255, (*SHAPE, 3), np.uint8), photometric="rgb")
-    np.save("channels-last.npy", np.random.default_rng(0).normal(size=(24, 24, 3)))
+    np.save("channels-last.npy", np.random.default_rng(0).normal(size=(64, 64, 3)))
     Path("settings.json").write_text('{"minuts": 3}')
     Path("broken.json").write_text("{")
     Path("flat.csv").write_text("z,y,x\n1,2,3\n")
@@ -152,7 +155,7 @@ def test_model_without_weights_is_told_in_one_line(model, capsys):
 def test_full_disk_leaves_nothing_half_written(capsys):
     code = (
         "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "from napari_weak3d.cli import main\n"
         "sys.exit(main('weaken paint.tif --to slices --paint objects --out weak.tif'.split()))\n"
     )

@@ -22,6 +22,10 @@ MINUTES = 1.0
 SLICES_PER_AXIS = (3, 0, 0)
 PICTURE_SCALE = 3
 """Screen pixels per voxel."""
+GAMMA, OPACITY = 0.6, 0.45
+"""So that dim nuclei show on a screen, and through their colour."""
+GOLDEN_RATIO = 0.618
+"""Steps of hue by it keep neighbouring ids apart."""
 
 
 def run(method: str, *, config: TrainConfig, out: Path) -> Report:
@@ -74,7 +78,7 @@ def write_picture(path: Path, image: NDArray[Any], *, slices: Slices, labels: In
     panels = [
         paint_over(image[painted[0]], labels=slices.labels[painted[0]]),
         paint_over(image[shown], labels=np.zeros_like(truth[shown])),
-        paint_over(image[shown], labels=labels[shown]),
+        paint_over(image[shown], labels=_number_as(truth[shown], labels=labels[shown])),
         paint_over(image[shown], labels=truth[shown]),
     ]
     gap = np.full((panels[0].shape[0], 2, 3), 255, np.uint8)
@@ -85,11 +89,25 @@ def write_picture(path: Path, image: NDArray[Any], *, slices: Slices, labels: In
 
 def paint_over(plane: NDArray[Any], *, labels: IntLabels) -> NDArray[np.uint8]:
     """(Y, X) grey values and ids -> (Y, X, 3) uint8: each object in a colour of its own, half transparent."""
-    from skimage.color import label2rgb
-    from skimage.exposure import rescale_intensity
+    from skimage.color import hsv2rgb
 
-    grey = rescale_intensity(plane.astype(float), in_range=tuple(np.percentile(plane, (1, 99.8))), out_range=(0.0, 1.0))
-    return np.round(255 * label2rgb(labels, grey, alpha=0.45, bg_label=0)).astype(np.uint8)
+    low, high = np.percentile(plane, (1, 99.7))
+    grey = np.clip((plane - low) / max(high - low, 1e-6), 0, 1) ** GAMMA
+    hues = labels * GOLDEN_RATIO % 1
+    colors: NDArray[Any] = hsv2rgb(np.stack([hues, np.full_like(hues, 0.75), np.full_like(hues, 0.95)], axis=-1))
+    opacity = np.where(labels > 0, OPACITY, 0)[..., None]
+    return np.round(255 * (grey[..., None] * (1 - opacity) + colors * opacity)).astype(np.uint8)
+
+
+def _number_as(truth: IntLabels, *, labels: IntLabels) -> IntLabels:
+    """Give each object of ``labels`` the id of the true one it covers most, so that both get the same colour."""
+    numbers = np.arange(labels.max() + 1) + truth.max()  # those that cover none keep a number of their own
+    for value in np.unique(labels[labels > 0]):
+        covered = truth[(labels == value) & (truth > 0)]
+        if covered.size:
+            numbers[value] = np.bincount(covered).argmax()
+    numbers[0] = 0
+    return numbers[labels].astype(np.int32)
 
 
 def _farthest_from(painted: list[int], *, n: int) -> int:
