@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,12 @@ from napari_weak3d.io.lazy import Order, view_in_order
 UNNAMED = "Q"
 """The letter of an axis that the file does not name."""
 _COLOURS = "S"
+_MOST_CHANNELS = 7  # ImageJ shows no more
 _SMALL, _LARGE = 4, 32  # colours are 3 or 4; fewer than 32 voxels along two axes is hardly an image of colours
+
+
+class AxesWarning(UserWarning):
+    """Axes that the file names in a way that can hardly be meant."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = N
     _refuse_colours(letters, shape, name=name)
     letters = _name_spatial(letters, shape)
     _refuse_rest(letters, shape, name=name)
+    if channel_axis is None:
+        letters = _slices_called_channels(letters, shape, name=name)
     where = {letter: axis for axis, letter in enumerate(letters) if letter in "CZYX"}
     order: Order = (where.get("C"), where.get("Z"), where.get("Y"), where.get("X"))
     return view_in_order(stored.data, order, name=name)
@@ -72,6 +80,20 @@ def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = N
 def looks_channels_last(shape: tuple[int, ...]) -> bool:
     """Say whether the last of three lengths is that of colours, the others those of an image."""
     return len(shape) == 3 and shape[2] <= _SMALL and min(shape[:2]) >= _LARGE
+
+
+def _slices_called_channels(letters: list[str], shape: tuple[int, ...], *, name: str) -> list[str]:
+    """Call many channels of a single slice Z."""
+    length = dict(zip(letters, shape, strict=True))
+    if length.get("C", 1) <= _MOST_CHANNELS or length.get("Z", 1) > 1:
+        return letters
+    warnings.warn(
+        f"{name} has {length['C']} channels of one slice: they are taken for slices; if they are channels, give "
+        f"--channel-axis {letters.index('C')}",
+        AxesWarning,
+        stacklevel=4,
+    )
+    return [{"C": "Z", "Z": ""}.get(letter, letter) for letter in letters]
 
 
 def _check_array(data: Any, shape: tuple[int, ...], *, name: str) -> None:

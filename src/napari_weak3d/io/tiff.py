@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import weakref
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.etree import ElementTree
@@ -36,17 +37,19 @@ def open_tiff(path: Path) -> StoredImage:
     _check_page_chain(path)
     try:
         tif = tifffile.TiffFile(path)
-        series = tif.series[0]
     except Exception as error:  # damaged files raise anything from IndexError to struct.error
-        raise VolumeError(f"cannot read {path.name}: damaged TIFF ({error})", where=str(path), value=error) from error
-    _check_segments(path, series)
-    sizes, units = _read_sizes(tif)
-    # I is tifffile's own name for a sequence of pages: the file names nothing
-    axes = series.axes.replace("I", UNNAMED)
-    data = _open_data(path, series)
-    if isinstance(data, np.memmap):
+        raise _damaged(path, error) from error
+    try:
+        stored = _open_series(tif, path)
+    except VolumeError:
         tif.close()
-    return StoredImage(data, axes, sizes=sizes, units=units)
+        raise
+    except Exception as error:
+        tif.close()
+        raise _damaged(path, error) from error
+    # the voxels are read through the open file; without this it stays open until the garbage is collected
+    weakref.finalize(stored.data, tif.close)
+    return stored
 
 
 def write_tiff(path: Path, array: NDArray[Any], *, spacing: Spacing, unit: str) -> None:
@@ -80,12 +83,29 @@ def _ome_metadata(spacing: Spacing, unit: str) -> dict[str, Any]:
     return {"axes": "ZYX", **sizes, **{f"{key}Unit": word for key in sizes}}
 
 
+def _open_series(tif: Any, path: Path) -> StoredImage:
+    """The first image of an open TIFF."""
+    series = tif.series[0]
+    _check_segments(path, series)
+    sizes, units = _read_sizes(tif)
+    return StoredImage(_open_data(path, series), _honest_axes(tif, series.axes), sizes=sizes, units=units)
+
+
 def _open_data(path: Path, series: Any) -> Any:
     """A memory map where the voxels lie in the file as they are, else zarr's view of the pages."""
     if _is_one_run(series):
         dtype = np.dtype(series.dtype).newbyteorder(series.keyframe.parent.byteorder)
         return np.memmap(path, dtype=dtype, mode="r", offset=series.dataoffset, shape=series.shape)
     return zarr.open_array(series.levels[0].aszarr(), mode="r")
+
+
+def _honest_axes(tif: Any, axes: str) -> str:
+    """The letters that the file gives; Q for those that are only tifffile's guess."""
+    # I is its word for a sequence of pages
+    axes = axes.replace("I", UNNAMED)
+    # It writes a numpy stack of 3 or 4 slices as planes of colour, if nobody tells it otherwise. Colours of cameras lie
+    # along the last axis.
+    return axes.replace("S", UNNAMED) if tif.is_shaped and not axes.endswith("S") else axes
 
 
 def _is_one_run(series: Any) -> bool:
@@ -203,6 +223,12 @@ def _check_segments(path: Path, series: Any) -> None:
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if ends and max(ends) > page.parent.filehandle.size:
             raise _truncated(path, f"plane {number} ends at byte {max(ends)}", page.parent.filehandle.size)
+
+
+def _damaged(path: Path, error: Exception) -> VolumeError:
+    return VolumeError(
+        f"cannot read {path.name}: damaged TIFF ({error}); copy or save it again", where=str(path), value=error
+    )
 
 
 def _truncated(path: Path, what: str, size: int) -> VolumeError:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from napari_weak3d.errors import VolumeError
-from napari_weak3d.io.axes import arrange_axes, looks_channels_last
+from napari_weak3d.io.axes import AxesWarning, arrange_axes, looks_channels_last
 from napari_weak3d.io.formats import open_stored
 from napari_weak3d.io.labels import read_labels, write_image, write_labels
 from napari_weak3d.io.spacing import (
@@ -27,7 +27,7 @@ from napari_weak3d.io.spacing import (
 )
 from napari_weak3d.types import RELATIVE, Spacing, Volume
 
-__all__ = ["SpacingWarning", "check_image", "read_labels", "read_volume", "write_image", "write_labels"]
+__all__ = ["AxesWarning", "SpacingWarning", "check_image", "read_labels", "read_volume", "write_image", "write_labels"]
 
 _BLOCK_VOXELS = 2**24  # 64 MB as float32
 
@@ -46,7 +46,8 @@ def read_volume(
         Size of a voxel (z, y, x) in micrometres; wins over the metadata.
     channel_axis
         Which axis of the file holds the channels, negative from the end; needed where the file does not name its
-        axes and has four, and for RGB. Wins over the metadata.
+        axes and has four, and for RGB. Wins over the metadata. Without it, more than 7 channels of a single slice are
+        taken for slices, with an :class:`AxesWarning`: so tifffile writes stacks for ImageJ unless told the axes.
 
     Returns
     -------

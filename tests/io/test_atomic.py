@@ -1,0 +1,121 @@
+"""Files appear whole or not at all."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from napari_weak3d.errors import StorageError
+from napari_weak3d.io.atomic import atomic_file, atomic_folder
+from napari_weak3d.io.volumes import write_labels
+
+
+def fail_with(number):
+    def fail(*_arguments):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_file_is_there_only_after_the_block(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".txt"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write():
+        with atomic_file(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "may not write"), (errno.EROFS, "read-only"), (errno.EIO, "error")],
+)
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_disk_that_says_no_is_told_in_plain_words(tmp_path, monkeypatch, number, words, step):
+    path = tmp_path / "a.tif"
+    path.write_text("old")
+    monkeypatch.setattr(os, step, fail_with(number))
+    with pytest.raises(StorageError, match=rf"cannot write .*a\.tif: .*{words}"):
+        write_labels(path, np.ones((2, 3, 4), int), spacing=(1, 1, 1), unit="um")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    for name in ("a.tif", "a.zarr"):
+        with pytest.raises(StorageError, match="folder does not exist"):
+            write_labels(tmp_path / "no" / name, np.ones((2, 3, 4), int), spacing=(1, 1, 1), unit="um")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
+def test_a_full_device_is_told(tmp_path):
+    def write():
+        with atomic_file(tmp_path / "a.txt"), open("/dev/full", "w") as stream:
+            stream.write("a")
+
+    with pytest.raises(StorageError, match="disk is full"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "model"
+    for name in ("first", "second"):
+        with atomic_folder(path) as temporary:
+            (temporary / "deep").mkdir()
+            (temporary / "deep" / name).write_text(name)
+    assert [p.name for p in (path / "deep").iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    with atomic_folder(path) as temporary:
+        (temporary / "old").write_text("old")
+
+    def rename_only_aside(source, target, rename=os.rename):
+        if target == path and "old-" not in source.name:
+            raise OSError(errno.ENOSPC, "full")
+        rename(source, target)
+
+    def write():
+        with atomic_folder(path) as temporary:
+            (temporary / "new").write_text("new")
+
+    monkeypatch.setattr(os, "rename", rename_only_aside)
+    with pytest.raises(StorageError, match="disk is full"):
+        write()
+    assert [p.name for p in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_in_the_place_of_a_folder_is_kept(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("mine")
+
+    def write():
+        with atomic_folder(path):
+            pass
+
+    with pytest.raises(StorageError, match="file of that name"):
+        write()
+    assert path.read_text() == "mine"
