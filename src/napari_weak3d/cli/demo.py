@@ -96,12 +96,14 @@ def paint_over(plane: NDArray[Any], *, labels: IntLabels) -> NDArray[np.uint8]:
     hues = labels * GOLDEN_RATIO % 1
     colors: NDArray[Any] = hsv2rgb(np.stack([hues, np.full_like(hues, 0.75), np.full_like(hues, 0.95)], axis=-1))
     opacity = np.where(labels > 0, OPACITY, 0)[..., None]
-    return np.round(255 * (grey[..., None] * (1 - opacity) + colors * opacity)).astype(np.uint8)
+    blended: NDArray[np.float64] = grey[..., None] * (1 - opacity) + colors * opacity
+    return np.round(255 * blended).astype(np.uint8)
 
 
 def _number_as(truth: IntLabels, *, labels: IntLabels) -> IntLabels:
     """Give each object of ``labels`` the id of the true one it covers most, so that both get the same colour."""
-    numbers = np.arange(labels.max() + 1) + truth.max()  # those that cover none keep a number of their own
+    # those that cover none keep a number of their own
+    numbers: NDArray[np.int64] = np.arange(labels.max() + 1) + truth.max()
     for value in np.unique(labels[labels > 0]):
         covered = truth[(labels == value) & (truth > 0)]
         if covered.size:
