@@ -49,8 +49,8 @@ def follow(
         result: Result = end.value
         return result
     finally:
-        job.close()
         bar.close()
+        job.close()
 
 
 @contextmanager
