@@ -36,7 +36,8 @@ def apply_along_axes(image: Tensor, matrices: Sequence[Tensor | None]) -> Tensor
     if along_y is not None:
         image = along_y @ image
     if along_z is not None:
-        image = (along_z @ image.flatten(2)).unflatten(2, image.shape[2:])
+        height_width = image.shape[2:]
+        image = (along_z @ image.flatten(2)).reshape(len(image), -1, *height_width)
     return image
 
 
