@@ -120,6 +120,8 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("weaken paint.tif --to slices --slices-per-axis 0,0,0 --out p.tif", ["0,0,0"]),
         ("weaken paint.tif --to slices --slices-per-axis -1,0,0 --out p.tif", ["-1,0,0"]),
         ("weaken paint.tif --to boxes --fraction 1.5 --out p.csv", ["1.5"]),
+        ("weaken paint.tif --to boxes --seed -1 --out p.csv", ["--seed", "-1"]),
+        (f"{TRAIN} --seed one", ["--seed", "one"]),
         ("weaken paint.tif --to outlines --out p.tif", ["outlines"]),
         ("suggest . cells.tif --annotation paint.tif -n 0", ["'0'"]),
     ],

@@ -71,7 +71,9 @@ def _add_weaken(commands: _Commands) -> None:
         metavar="F",
         help="part of the boxes that get a mask; default: 0.2",
     )
-    parser.add_argument("--seed", type=int, default=0, help="start of the random choices; default: 0")
+    parser.add_argument(
+        "--seed", type=values.parse_seed, default=0, metavar="N", help="start of the random choices; default: 0"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".tif for slices, else .csv")
 
 
@@ -98,7 +100,7 @@ def _add_train(commands: _Commands) -> None:
     parser.add_argument("--help-config", action="store_true", help="list the method's settings, and leave")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="where to compute; default: auto")
     _add_budget(parser)
-    parser.add_argument("--seed", type=int, help="start of every random choice; default: 0")
+    parser.add_argument("--seed", type=values.parse_seed, metavar="N", help="start of every random choice; default: 0")
     parser.add_argument("--out", type=Path, metavar="MODEL", help="model folder to write")
 
 

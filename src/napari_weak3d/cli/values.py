@@ -56,6 +56,13 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_seed(text: str) -> int:
+    """``"0"`` -> 0: zero or more."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
 def parse_setting(text: str) -> tuple[str, str]:
     """``"width=16"`` -> ("width", "16")."""
     name, equals, value = text.partition("=")
