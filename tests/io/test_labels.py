@@ -18,7 +18,7 @@ SHAPES = array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)
 SIZES = st.tuples(*[st.floats(0.01, 100)] * 3)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     labels=SHAPES.flatmap(lambda shape: arrays(np.int32, shape, elements=st.sampled_from([0, 1, 255, 256, 70_000]))),
     spacing=SIZES,

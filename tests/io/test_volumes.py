@@ -331,6 +331,15 @@ def test_a_truncated_tiff_is_refused(tmp_path, kind, kept):
         read_volume(path, spacing=UM)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_tiff_whose_voxels_are_cut_and_whose_headers_are_whole_is_refused(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).random((64, 64)), compression=compression)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(VolumeError, match=r"a\.tif is truncated"):
+        read_volume(path, spacing=UM)
+
+
 def test_a_tiff_that_is_damaged_inside_says_so_when_it_is_read(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.random.default_rng(0).random((6, 32, 32)), compression="zlib")
@@ -394,6 +403,13 @@ def test_a_voxel_that_is_no_number_is_named(value, word):
 def test_a_constant_image_is_refused():
     with pytest.raises(VolumeError, match=r"constant .* 3"):
         check_image(Volume(np.full((1, 4, 5, 6), 3)))
+
+
+@pytest.mark.slow
+def test_a_voxel_is_named_beyond_the_first_block_too():
+    per_slice = np.array([0.0, 1.0, np.nan], np.float32).reshape(1, 3, 1, 1)
+    with pytest.raises(VolumeError, match="at z 2, y 0, x 0"):
+        check_image(Volume(np.broadcast_to(per_slice, (1, 3, 4096, 4097))))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 2), (2, 1, 1), (1, 4, 5)])

@@ -63,7 +63,7 @@ def to_labels(array: NDArray[Any], *, name: str) -> IntLabels:
     if array.dtype.kind == "f":
         bad |= ~np.isfinite(array) | (array != np.floor(array))
     if bad.any():
-        z, y, x = (int(i) for i in np.argwhere(bad)[0])
+        z, y, x = (int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise AnnotationError(
             f"{name} holds {array[z, y, x]} at z {z}, y {y}, x {x}: labels are whole numbers from 0 to {_LARGEST}",
             where=name,

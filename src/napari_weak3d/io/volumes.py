@@ -122,7 +122,7 @@ def _finite_range(block: Any, volume: Volume, *, channel: int, z0: int) -> tuple
     low, high = float(block.min()), float(block.max())
     if np.isfinite(low) and np.isfinite(high):
         return low, high
-    z, y, x = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
+    z, y, x = (int(i) for i in np.unravel_index(np.argmax(~np.isfinite(block)), block.shape))
     value = float(block[z, y, x])
     raise VolumeError(
         f"{volume.name} holds {value} at z {z0 + z}, y {y}, x {x} (channel {channel}): replace NaN and infinite voxels "
