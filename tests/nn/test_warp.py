@@ -169,7 +169,7 @@ def test_the_labels_of_a_moved_ball_follow_its_image(turn):
     # Beyond the volume the image shows the ball again, mirrored.
     seen = (patch.image[0].numpy() > 0.5) & (patch.labels.numpy() != UNLABELLED)
     assert iou(labels, seen) > 0.9
-    np.testing.assert_allclose(np.argwhere(labels).mean(0), np.argwhere(seen).mean(0), atol=0.05)
+    np.testing.assert_allclose(np.argwhere(labels).mean(0), np.argwhere(seen).mean(0), atol=0.1)
 
 
 def test_labels_are_never_mixed():

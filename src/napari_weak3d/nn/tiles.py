@@ -149,7 +149,9 @@ def predict_tiles(
             read_box(source, [axis.start for axis in tile], out=into)
         # Not around the yield: the mode must not leak into whoever pulls.
         with torch.inference_mode():
-            scores = predict(torch.from_numpy(tiles_in[: len(tiles)])).to("cpu", torch.float32)
+            scores = predict(torch.from_numpy(tiles_in[: len(tiles)]))
+            # Networks that run channels last answer so; converted once here, adding is a third as dear.
+            scores = scores.to("cpu", torch.float32, memory_format=torch.contiguous_format)
             for tile_scores, tile in zip(scores, tiles, strict=True):
                 _add(tile_scores, tile, plan=plan, out=out)
         done += len(tiles)
