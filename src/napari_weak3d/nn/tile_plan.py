@@ -79,10 +79,10 @@ class TilePlan:
 
 
 def plan_tiles(shape: Shape, *, tile: Shape, overlap: Shape, multiple: Shape) -> TilePlan:
-    """Plan overlapping tiles for a padded network, of as few voxels in total as possible.
+    """Plan overlapping tiles for a padded network, of few voxels in total.
 
     An axis that fits is one tile, continued by reflection at its end as far as ``multiple`` demands. A longer axis
-    gets the number and size of tiles that need the fewest voxels, spread evenly. Tiles begin at multiples of
+    gets as few tiles as possible or one more, whichever needs fewer voxels, spread evenly. Tiles begin at multiples of
     ``multiple``: the network pools the same voxels together as in one pass.
 
     Parameters
@@ -135,7 +135,8 @@ def _plan_padded_axis(length: int, overlap: int, multiple: int, *, at_most: int)
         return whole * multiple, (AxisTile(0, 0, length, np.ones(length, np.float32)),)
     shared = min(_divide_up(overlap, multiple), largest // 2)
     fewest = _divide_up(whole - shared, largest - shared)
-    # One tile more can round to fewer voxels in total; two more never gain what their overlaps cost.
+    # One tile more can round to fewer voxels in total; many more could too without overlap, but tiles too small
+    # cost what voxels do not count.
     sizes = {count: _divide_up(whole + (count - 1) * shared, count) for count in (fewest, fewest + 1)}
     count = min(sizes, key=lambda count: count * sizes[count])
     size = sizes[count]
