@@ -58,6 +58,14 @@ def test_gain_and_offset_stay_in_their_ranges(seed):
     assert 1 / 1.5 - 1e-6 <= light - dark <= 1.5 + 1e-6
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_contrast_is_about_the_mean_which_only_gain_changes(seed):
+    image = 10 + draw()
+    quiet = {"chance": 1, "offset": 0, "gamma": 1, "contrast": 3, "noise_chance": 0, "blur_chance": 0}
+    assert change(image, seed=seed, gain=1, **quiet).mean() == pytest.approx(float(image.mean()), rel=1e-4)
+    assert 1 / 1.5 <= change(image, seed=seed, gain=1.5, **quiet).mean() / image.mean() <= 1.5
+
+
 def test_gamma_keeps_the_least_and_the_greatest_value():
     image = draw()
     changed = change(image, chance=1, gain=1, offset=0, contrast=1, gamma=2, noise_chance=0, blur_chance=0)

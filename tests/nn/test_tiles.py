@@ -59,16 +59,22 @@ def test_every_voxel_is_written_once_by_a_valid_tile(shape, tile):
 
 @quick
 @given(length=st.integers(1, 60), largest=st.integers(1, 12), overlap=st.integers(0, 14))
-def test_no_other_number_of_tiles_needs_fewer_voxels(length, largest, overlap):
+def test_the_fewest_tiles_or_one_more_need_the_fewest_voxels(length, largest, overlap):
     plan = plan_tiles((length, 1, 1), tile=(largest, 1, 1), overlap=(overlap, 0, 0), multiple=(1, 1, 1))
     shared = min(overlap, largest // 2)
-    best = min(
-        count * size
+    covering = [
+        (count, size)
         for size in range(1, largest + 1)
         for count in range(1, length + 1)
         if count * size - (count - 1) * shared >= length
-    )
-    assert plan.n_voxels == best
+    ]
+    fewest = min(count for count, _ in covering)
+    assert plan.n_voxels == min(count * size for count, size in covering if count <= fewest + 1)
+
+
+def test_three_tiles_are_taken_for_two_where_they_need_fewer_voxels():
+    plan = plan_tiles((9, 1, 1), tile=(5, 1, 1), overlap=(0, 0, 0), multiple=(1, 1, 1))
+    assert (len(plan), plan.tile) == (3, (3, 1, 1))
 
 
 @quick
