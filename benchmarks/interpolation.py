@@ -19,11 +19,12 @@ def interpolate(painted: NDArray[np.bool_], *, slices: Sequence[int]) -> NDArray
     slices
         The painted z slices, ascending.
     """
+    known = np.asarray(slices)
     distances = np.stack([_signed_distance(painted[z]) for z in slices])
-    position = np.interp(np.arange(len(painted)), slices, np.arange(len(slices)))
-    below = np.floor(position).astype(int)
-    above = np.minimum(below + 1, len(slices) - 1)
-    part = (position - below)[:, None, None]
+    z = np.clip(np.arange(len(painted)), known[0], known[-1])
+    below = np.searchsorted(known, z, side="right") - 1
+    above = np.minimum(below + 1, len(known) - 1)
+    part = ((z - known[below]) / np.maximum(known[above] - known[below], 1))[:, None, None]
     return (1 - part) * distances[below] + part * distances[above] > 0
 
 
