@@ -16,7 +16,16 @@ from napari_weak3d.errors import ConfigError
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan, plan_tiles, plan_valid_tiles
 
-__all__ = ["Planner", "Predict", "plan_tiles", "plan_valid_tiles", "predict_tiles", "predict_volume", "read_box"]
+__all__ = [
+    "Planner",
+    "Predict",
+    "mirror",
+    "plan_tiles",
+    "plan_valid_tiles",
+    "predict_tiles",
+    "predict_volume",
+    "read_box",
+]
 
 Predict: TypeAlias = Callable[[Tensor], Tensor]
 """(B, C, Z, Y, X) float32 on the processor -> (B, K, Z, Y, X) on any device, smaller by the margin if unpadded."""
@@ -184,7 +193,7 @@ def read_box(source: Any, start: Sequence[int], *, out: NDArray[np.float32]) -> 
         (C, Z, Y, X) float32 of the box's shape; overwritten. An axis of one voxel is repeated.
     """
     positions = [
-        _mirror(np.arange(first, first + size), length)
+        mirror(np.arange(first, first + size), length)
         for first, size, length in zip(start, out.shape[1:], source.shape[1:], strict=True)
     ]
     needed = tuple(slice(int(along.min()), int(along.max()) + 1) for along in positions)
@@ -195,7 +204,7 @@ def read_box(source: Any, start: Sequence[int], *, out: NDArray[np.float32]) -> 
     out[...] = block
 
 
-def _mirror(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def mirror(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Fold indices into 0..length - 1 as ``np.pad`` does in mode "reflect", any number of times."""
     period = max(1, 2 * (length - 1))
     folded = np.abs(index) % period

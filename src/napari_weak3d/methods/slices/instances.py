@@ -222,9 +222,9 @@ def _cut_fragments(
     # Low ground all around: every piece of foreground has a top then, even a flat one that fills the volume.
     lowest = landscape.min(initial=0.0) - 1
     island = np.pad(np.where(foreground, landscape, lowest), 1, constant_values=lowest)
-    tops = local_maxima(island)[1:-1, 1:-1, 1:-1] & foreground
+    tops = local_maxima(island, connectivity=1)[1:-1, 1:-1, 1:-1] & foreground
     tops[list(paint)] = False
-    seeds, n_tops = ndimage.label(tops, structure=np.ones((3, 3, 3)))
+    seeds, n_tops = ndimage.label(tops)  # neighbours share a face: here, in the flood and in the passes
     painted_ids = np.unique(np.concatenate([np.zeros(1, np.int32), *(np.unique(plane) for plane in paint.values())]))
     painted_ids = painted_ids[painted_ids > 0]
     for z, plane in paint.items():

@@ -1,0 +1,85 @@
+"""The settings of the slices method: the one place where its defaults live."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from napari_weak3d.config import TrainConfig
+
+
+class Network(StrEnum):
+    """Which network to train."""
+
+    PLANAR = "planar"
+    PAPER = "paper"
+
+
+class SlicesConfig(TrainConfig):
+    """Settings of training from a few painted slices, and of segmenting with what was learned."""
+
+    network: Network = Field(
+        Network.PLANAR,
+        title="Network",
+        description="planar: a U-Net in the plane that sees neighbouring planes (fast); paper: the 3D U-Net of "
+        "Cicek et al. 2016, unpadded (slow without a GPU).",
+    )
+    members: int = Field(
+        3,
+        ge=1,
+        le=9,
+        title="Members",
+        description="Networks trained side by side, each with other painted slices held out; their mean predicts.",
+    )
+    width: int = Field(
+        16, ge=4, le=128, multiple_of=4, title="Width", description="Channels of the first level of the network."
+    )
+    levels: int = Field(5, ge=2, le=7, title="Levels", description="Resolution steps of the planar network.")
+    patch: int = Field(
+        160,
+        ge=32,
+        le=1024,
+        multiple_of=16,
+        title="Patch",
+        description="Side of a training patch (pixels in the plane).",
+    )
+    pixels: int = Field(
+        204_800,
+        ge=1024,
+        le=10**8,
+        title="Pixels per step",
+        description="Pixels in a batch: as many patches as fit, at least one.",
+    )
+    learning_rate: float = Field(
+        3e-3, gt=0, le=1, title="Learning rate", description="At its highest, after a warm-up."
+    )
+    balance: float = Field(
+        0.25, ge=0, le=1, title="Class balance", description="0: every voxel counts alike; 1: every class counts alike."
+    )
+    scoring_share: float = Field(
+        0.6,
+        ge=0,
+        le=0.9,
+        title="Share for scoring",
+        description="Part of the training in which slices are held out; after it all slices are learned from.",
+    )
+    use_paint: bool = Field(
+        True,
+        title="Use the paint",
+        description="When the painted volume itself is segmented, the paint of neighbouring slices counts too.",
+    )
+    paint_weight: float = Field(
+        0.5, ge=0, le=2, title="Weight of the paint", description="How much neighbouring paint counts beside the image."
+    )
+    smallest_object: int = Field(
+        0, ge=0, le=10**9, title="Smallest object", description="Objects with fewer voxels are left out (voxels)."
+    )
+    tile: int = Field(
+        512,
+        ge=64,
+        le=4096,
+        multiple_of=16,
+        title="Tile",
+        description="Side of a tile when segmenting (pixels in the plane).",
+    )

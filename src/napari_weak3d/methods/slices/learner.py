@@ -1,0 +1,305 @@
+"""Training an ensemble on painted slices: what is drawn, what is held out, who is stepped when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_weak3d.errors import ConfigError
+from napari_weak3d.methods.slices.config import Network, SlicesConfig
+from napari_weak3d.methods.slices.ensemble import Ensemble, build_net, view_volume
+from napari_weak3d.methods.slices.scheme import Calibration, Scheme
+from napari_weak3d.methods.slices.targets import (
+    OBJECT,
+    PlaneTargets,
+    hold_out,
+    make_class_targets,
+    make_object_targets,
+    split_planes,
+)
+from napari_weak3d.nn.augment import PAPER_AUGMENTATION, Augmentation
+from napari_weak3d.nn.device import is_out_of_memory
+from napari_weak3d.nn.greys import GreyRanges
+from napari_weak3d.nn.losses import balance_classes, dice_loss, map_loss, softmax_loss
+from napari_weak3d.nn.member import Compute, Member
+from napari_weak3d.nn.sampling import Batch, Shape, Source, draw_batch, find_spots
+from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.nn.warp import UNLABELLED
+from napari_weak3d.types import Preview, Sample, SliceIndex, Slices, Spacing
+
+AUGMENTATION = Augmentation(
+    rotate_chance=1,
+    scale_chance=1,
+    scale=1.28,
+    elastic_chance=1,
+    greys=GreyRanges(chance=1, gain=1.28, gamma=1.2, noise=0.3, blur_vox=1.2),
+)
+"""Every patch is turned, zoomed and bent: with three slices, variety is what is missing (ours, measured)."""
+_MAP_INFLUENCE = 4.0
+"""Of the map loss, whose values are small, beside the others (ours)."""
+_PAPER_PATCH: Shape = (116, 132, 132)
+_STRIP = 48
+"""Pixels to each side that a preview across the stack is computed with."""
+_SMALLEST_PATCH = 32
+_FLAT = 1e3
+"""How much longer than wide a voxel is said to be, so that patches of one plane are never tilted."""
+
+
+@dataclass
+class LogRow:
+    """A line of log.csv."""
+
+    step: int
+    seconds: float
+    member: int
+    loss: float
+
+
+@dataclass(eq=False)
+class Learner:
+    """Members, data and schedule of one training; what ``nn.loop`` drives.
+
+    First each member in turn learns without the slices it holds out (the first ``scoring_share`` of the budget), then
+    all learn from all. So a few seconds after the start one member is already of use, the held-out score is honest,
+    and no paint is lost to the result.
+    """
+
+    samples: tuple[Sample, ...]
+    scheme: Scheme
+    config: SlicesConfig
+    compute: Compute
+    save_to: Callable[[Learner], None]
+    seen_before: Sequence[frozenset[int]] = ()
+    calibration: Calibration | None = None
+    notice: str = "training"
+    log: list[LogRow] = field(default_factory=list)
+    fraction: float = 0.0
+    """Of the budget, at the last step."""
+
+    def __post_init__(self) -> None:  # noqa: D105
+        self.views = [view_volume(sample.volume, scheme=self.scheme, config=self.config) for sample in self.samples]
+        torch.manual_seed(self.config.seed)
+        self.members = [
+            Member(build_net(self.scheme, self.config), compute=self.compute, learning_rate=self.config.learning_rate)
+            for _ in range(self.config.members)
+        ]
+        self._prefetcher = ThreadPoolExecutor(1)
+        self._prefetched: tuple[tuple[int, int, int], Future[Batch]] | None = None
+        self._generation = 0
+        self._patch = self._choose_patch()
+        self._batch_size = self._choose_batch_size()
+        self._began = time.monotonic()
+        self._read_paint()
+
+    # ---- data
+
+    def _read_paint(self) -> None:
+        """Make targets, folds and patches' centres from the samples as they are now."""
+        self.targets = [self._make_targets(sample) for sample in self.samples]
+        n_members = len(self.members)
+        splits = [split_planes(targets, n_parts=n_members) for targets in self.targets]
+        seen = self.seen_before or [frozenset()] * len(self.samples)
+        # What a model that we start from has seen, it cannot be tested on.
+        self.held_out = [
+            [
+                tuple(plane for plane in split[m] if plane not in known)
+                for split, known in zip(splits, seen, strict=True)
+            ]
+            for m in range(n_members)
+        ]
+        self._sources = [self._make_sources(self.held_out[m]) for m in range(n_members)]
+        self._sources.append(self._make_sources([()] * len(self.samples)))
+        self._spots = [find_spots(sources, n_classes=self.scheme.n_classes) for sources in self._sources]
+        counts = torch.tensor(self._spots[-1].counts)
+        self._class_weights = balance_classes(counts, strength=self.config.balance).to(self.compute.device)
+        self._generation += 1
+
+    def _make_targets(self, sample: Sample) -> PlaneTargets:
+        slices = sample.annotation
+        assert isinstance(slices, Slices)
+        if self.scheme.paint == "classes":
+            return make_class_targets(slices, classes=self.scheme.classes, stack_axis=self.scheme.stack_axis)
+        return make_object_targets(slices, stack_axis=self.scheme.stack_axis, spacing=sample.volume.spacing)
+
+    def _make_sources(self, without: Sequence[tuple[int, ...]]) -> list[Source]:
+        return [
+            Source(view, hold_out(targets.labels, planes), targets.maps, self._patch_spacing(sample.volume.spacing))
+            for view, targets, planes, sample in zip(self.views, self.targets, without, self.samples, strict=True)
+        ]
+
+    def _patch_spacing(self, spacing: Spacing) -> Spacing:
+        stack, row, column = self.scheme.stacked(spacing)
+        flat = self.config.network is Network.PLANAR
+        return (max(stack, _FLAT * max(row, column)) if flat else stack), row, column
+
+    def _choose_patch(self) -> Shape:
+        if self.config.network is Network.PAPER:
+            return _PAPER_PATCH
+        smallest = [min(view.shape[axis] for view in self.views) for axis in (2, 3)]
+        y, x = (min(self.config.patch, -(-side // 16) * 16) for side in smallest)
+        return 1, y, x
+
+    def _choose_batch_size(self) -> int:
+        return max(1, self.config.pixels // int(np.prod(self._patch)))
+
+    def _draw(self, number: int, steps: int, spots_of: int) -> Batch:
+        return draw_batch(
+            self._sources[spots_of],
+            self._spots[spots_of],
+            size=self._batch_size,
+            shape=self._patch,
+            augmentation=PAPER_AUGMENTATION if self.config.network is Network.PAPER else AUGMENTATION,
+            rng=np.random.default_rng([self.config.seed, number, steps]),
+        )
+
+    def _next_batch(self, number: int, spots_of: int) -> Batch:
+        """Take the batch that was drawn ahead, if it is the right one, and have the next one drawn meanwhile."""
+        key = (number, self.members[number].steps, spots_of)
+        if self._prefetched is not None and self._prefetched[0] == (*key, self._generation)[:3]:
+            batch = self._prefetched[1].result()
+        else:
+            batch = self._draw(*key)
+        all_in_turn = spots_of == len(self.members)
+        ahead = (number + 1) % len(self.members) if all_in_turn else number
+        following = (ahead, self.members[ahead].steps + (ahead == number), spots_of)
+        self._prefetched = following, self._prefetcher.submit(self._draw, *following)
+        return batch
+
+    # ---- steps
+
+    @property
+    def ready(self) -> list[Member]:
+        """Members fit to predict: those that have at least half the steps of the most advanced one."""
+        most = max(member.steps for member in self.members)
+        return [member for member in self.members if member.steps > 0 and 2 * member.steps >= most] or self.members[:1]
+
+    def ensemble(self, members: Sequence[Member] | None = None) -> Ensemble:
+        """The networks as they predict now."""
+        nets = [member.averaged for member in members or self.ready]
+        return Ensemble(nets, self.compute, self.scheme, self.config)
+
+    def step(self, fraction: float) -> Mapping[str, float]:
+        """Step the member whose turn it is; on less memory than needed, go on with smaller batches or patches."""
+        self.fraction = fraction
+        number, progress, spots_of = self._whose_turn(fraction)
+        try:
+            batch = self._next_batch(number, spots_of)
+            loss = self.members[number].step(batch.image, self._loss_of(batch), fraction=progress)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._shrink()
+            return {}
+        total = sum(member.steps for member in self.members)
+        self.log.append(LogRow(total, time.monotonic() - self._began, number, loss))
+        return {"loss": loss}
+
+    def _whose_turn(self, fraction: float) -> tuple[int, float, int]:
+        """Member, its own progress 0..1, and whose spots it draws from (one past the members: all)."""
+        share, n = (self.config.scoring_share if any(map(any, self.held_out)) else 0.0), len(self.members)
+        if fraction < share:
+            number = min(n - 1, int(fraction / share * n))
+            return number, fraction * n - number * share, number
+        return sum(member.steps for member in self.members) % n, fraction, n
+
+    def _loss_of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
+        device = self.compute.device
+        labels, maps = batch.labels.to(device), batch.maps.to(device)
+
+        def loss(logits: Tensor) -> Tensor:
+            target = _crop_centre(labels, logits.shape[2:])
+            known = target != UNLABELLED
+            classes, map_logits = logits[:, : self.scheme.n_classes], logits[:, self.scheme.n_classes :]
+            value = softmax_loss(classes, target, known=known, class_weights=self._class_weights)
+            value = value + dice_loss(classes, target, known=known)
+            if self.scheme.n_maps:
+                inside = 0.3 + 2.0 * (target >= OBJECT)
+                expected = _crop_centre(maps, logits.shape[2:])
+                value = value + _MAP_INFLUENCE * map_loss(map_logits, expected, known=known, weights=inside)
+            return value
+
+        return loss
+
+    def _shrink(self) -> None:
+        if self._batch_size > 1:
+            self._batch_size //= 2
+            self.notice = f"out of memory: going on with {self._batch_size} patches a step"
+        elif self.config.network is Network.PLANAR and max(self._patch) > _SMALLEST_PATCH:
+            y, x = (max(_SMALLEST_PATCH, side // 32 * 16) for side in self._patch[1:])
+            self._patch = (1, y, x)
+            self.notice = f"out of memory: going on with patches of {y} x {x} pixels"
+        else:
+            raise ConfigError(
+                f"out of memory even with one patch of {' x '.join(map(str, self._patch))} voxels: close other "
+                "programs, choose a smaller width, or device cpu",
+                where="width",
+                value=self.config.width,
+            )
+        self._prefetched = None
+
+    # ---- what the loop asks for
+
+    def show(self, where: SliceIndex, *, sample: int) -> Preview:
+        """Predict one slice with the members there are."""
+        axis, index = where
+        view = self.views[sample]
+        stack_axes = [self.scheme.stack_axis, *(a for a in range(3) if a != self.scheme.stack_axis)]
+        along = stack_axes.index(axis)
+        box, at = _cut_out(view, along=along, index=index)
+        ensemble = self.ensemble()
+        out = np.empty((ensemble.n_outputs(), *box.shape[1:]), np.float32)
+        for _ in ensemble.predict(box, out=out):
+            pass
+        scores = np.log(out[: self.scheme.n_classes].take(at, axis=1 + along) + 1e-6)
+        if self.calibration is not None:
+            scores += np.array(self.calibration.biases, np.float32)[:, None, None]
+        labels = self._as_values(scores.argmax(0))
+        # The remaining two axes come in the stack's order; a person expects them as z, y, x.
+        remaining = [a for a in stack_axes if a != axis]
+        return Preview(where, labels if remaining[0] < remaining[1] else labels.T, sample)
+
+    def _as_values(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        if self.scheme.paint == "objects":
+            return (indices > 0).astype(np.int32)
+        return np.array([row.value for row in self.scheme.classes], np.int32)[indices]
+
+    def take(self, samples: tuple[Sample, ...]) -> None:
+        """Learn from this annotation from now on; paint of classes that were not there at the start is left out."""
+        if [sample.volume.shape for sample in samples] != [sample.volume.shape for sample in self.samples]:
+            self.notice = "other images were opened: they are not part of this training"
+            return
+        self.samples = samples
+        self._read_paint()
+        self._prefetched = None
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.save_to(self)
+
+    def close(self) -> None:
+        """Stop drawing ahead."""
+        self._prefetcher.shutdown(wait=True, cancel_futures=True)
+
+
+def _crop_centre(volume: Tensor, shape: Sequence[int]) -> Tensor:
+    """Cut the middle out of (..., Z, Y, X): an unpadded network gives less than it gets."""
+    for axis, size in enumerate(shape, start=-3):
+        volume = volume.narrow(axis, (volume.shape[axis] - size) // 2, size)
+    return volume
+
+
+def _cut_out(view: SlabView, *, along: int, index: int) -> tuple[NDArray[np.float32] | SlabView, int]:
+    """Give what a slice needs to be predicted, and where in it the slice lies."""
+    if along == 0:
+        return view[:, index : index + 1, :, :], 0
+    lo = max(0, index - _STRIP)
+    cut = [slice(None)] * 4
+    cut[1 + along] = slice(lo, index + _STRIP)
+    return SlabView(view.image[tuple(cut)], view.offsets), index - lo

@@ -1,0 +1,302 @@
+"""The slices model: train it, keep it in a folder, let it segment."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
+from napari_weak3d.messages import Command
+from napari_weak3d.methods.slices.config import SlicesConfig
+from napari_weak3d.methods.slices.ensemble import Ensemble, build_net
+from napari_weak3d.methods.slices.learner import Learner
+from napari_weak3d.methods.slices.scheme import Scheme
+from napari_weak3d.methods.slices.scoring import calibrate, default_calibration
+from napari_weak3d.methods.slices.segmenting import segment_volume
+from napari_weak3d.methods.slices.storage import (
+    KnownPaint,
+    Stored,
+    identify,
+    read_model,
+    write_log,
+    write_model,
+    write_paint,
+)
+from napari_weak3d.methods.slices.suggesting import rank_slices
+from napari_weak3d.methods.slices.targets import choose_stack_axis, complete_planes, order_classes
+from napari_weak3d.nn.device import pick_device, precision_for
+from napari_weak3d.nn.loop import Budget, train_loop
+from napari_weak3d.nn.member import Compute
+from napari_weak3d.types import Prediction, Progress, Sample, SliceIndex, Slices, Volume
+
+FitJob = Generator[Progress, Command | None, "SlicesModel"]
+PredictJob = Generator[Progress, Command | None, Prediction]
+
+_WRITING_S = 1.0
+"""Seconds of the budget that are left for writing the model."""
+
+
+class SlicesModel:
+    """A trained model. Made by :meth:`fit` or :meth:`load`.
+
+    Attributes
+    ----------
+    stored
+        All there is to it: what its folder holds.
+    """
+
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+
+    @classmethod
+    def fit(
+        cls, samples: Sequence[Sample], *, config: SlicesConfig, folder: Path, start: SlicesModel | None = None
+    ) -> FitJob:
+        """Train on painted volumes.
+
+        Parameters
+        ----------
+        samples
+            One or more volumes with ``Slices``, checked, all painted in the same way.
+        config
+            The settings.
+        folder
+            Where the model is kept: written every 20 s, on pause and at the end.
+        start
+            A model to go on from: with its weights, and if its training was not finished, from where that stood.
+
+        Yields
+        ------
+        Progress
+            Takes all commands of ``messages``.
+
+        Raises
+        ------
+        AnnotationError
+            The samples do not fit one another or ``start``.
+        """
+        scheme = _make_scheme(samples)
+        device = pick_device(config.device)
+        learner = Learner(
+            tuple(samples),
+            scheme,
+            config,
+            Compute(device, precision_for(device)),
+            save_to=_Saver(folder, [identify(sample.volume) for sample in samples]),
+            seen_before=() if start is None else _seen(start, samples),
+        )
+        # From here on time counts: reading and normalising are done.
+        budget = Budget(config.minutes * 60, steps=config.steps)
+        try:
+            if start is not None:
+                _go_on(learner, start, budget=budget)
+            until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
+            stopped = yield from train_loop(learner, budget=budget, until=min(config.scoring_share, until))
+            if not stopped and learner.calibration is None:
+                for done, total in calibrate(learner):
+                    yield Progress(done, total, "scoring held-out slices", _held_out(learner))
+            if not stopped:
+                stopped = yield from train_loop(learner, budget=budget, until=until)
+            learner.fraction = learner.fraction if stopped else 1.0
+            learner.save()
+            yield Progress(budget.done, budget.done, "done", _held_out(learner), 0.0)
+        finally:
+            learner.close()
+        return cls(read_model(folder))
+
+    def predict(self, volume: Volume, *, settings: Mapping[str, Any] | None = None) -> PredictJob:
+        """Segment a volume; one that was painted in training is recognised, and its paint used.
+
+        Parameters
+        ----------
+        volume
+            With as many channels as the model was trained on.
+        settings
+            Settings to change for this once.
+
+        Raises
+        ------
+        VolumeError
+            The channels differ.
+        ConfigError
+            A setting is unknown or out of bounds.
+        """
+        config = self.stored.config.with_settings(settings or {})
+        if volume.n_channels != self.stored.scheme.channels:
+            raise VolumeError(
+                f"{volume.name} has {volume.n_channels} channel(s), but the model was trained on "
+                f"{self.stored.scheme.channels}: choose the same channels",
+                where=volume.name,
+                value=volume.n_channels,
+            )
+        paint = self._find_paint(volume) if config.use_paint else None
+        return (
+            yield from segment_volume(
+                self._ensemble(config),
+                volume,
+                scheme=self.stored.scheme,
+                calibration=self.stored.calibration,
+                config=config,
+                paint=paint,
+            )
+        )
+
+    def suggest(self, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
+        """Say which slices to paint next, best first; never one that is complete."""
+        assert isinstance(sample.annotation, Slices)
+        prediction = yield from self.predict(sample.volume)
+        return rank_slices(prediction, sample, scheme=self.stored.scheme, count=count)
+
+    @classmethod
+    def load(cls, folder: Path) -> SlicesModel:
+        """Read a model folder.
+
+        Raises
+        ------
+        ModelError
+            It is missing something, damaged, or newer than this version.
+        """
+        return cls(read_model(folder))
+
+    def _find_paint(self, volume: Volume) -> Slices | None:
+        shapes = {known.slices.labels.shape for known in self.stored.paint}
+        if volume.shape not in shapes:
+            return None
+        identity = identify(volume)
+        return next((known.slices for known in self.stored.paint if known.identity == identity), None)
+
+    def _ensemble(self, config: SlicesConfig) -> Ensemble:
+        device = pick_device(config.device)
+        trained = self.stored.config.with_settings({"tile": config.tile, "device": config.device})
+        nets = []
+        for weights in self.stored.weights:
+            net = build_net(self.stored.scheme, trained)
+            try:
+                net.load_state_dict(weights)
+            except RuntimeError as error:
+                raise ModelError(f"the model's weights do not fit its network: {error}", where="weights") from None
+            nets.append(net.to(device).eval().requires_grad_(False))
+        return Ensemble(nets, Compute(device, precision_for(device)), self.stored.scheme, trained)
+
+
+class _Saver:
+    """Writes what a learner knows; the paint only when it is another."""
+
+    def __init__(self, folder: Path, identities: Sequence[str]) -> None:
+        self._folder, self._identities = folder, identities
+        self._written: tuple[Sample, ...] | None = None
+
+    def __call__(self, learner: Learner) -> None:
+        paint = tuple(
+            KnownPaint(identity, sample.annotation)
+            for identity, sample in zip(self._identities, learner.samples, strict=True)
+            if isinstance(sample.annotation, Slices)
+        )
+        if self._written is not learner.samples:
+            write_paint(self._folder, paint)
+            self._written = learner.samples
+        write_log(self._folder, learner.log)
+        calibration = learner.calibration or default_calibration(learner)
+        finished = learner.fraction >= 1
+        stored = Stored(
+            config=learner.config,
+            scheme=learner.scheme,
+            calibration=calibration,
+            paint=paint,
+            weights=tuple(member.averaged.state_dict() for member in learner.ready),
+            summary={
+                "steps": sum(member.steps for member in learner.members),
+                "seconds": round(learner.log[-1].seconds, 1) if learner.log else 0.0,
+                "loss": learner.log[-1].loss if learner.log else None,
+                "held_out_iou": calibration.held_out_iou,
+                "volumes": [sample.volume.name for sample in learner.samples],
+                "torch": torch.__version__,
+            },
+            resume=None if finished else tuple(member.state() for member in learner.members),
+            fraction=learner.fraction,
+        )
+        write_model(self._folder, stored)
+
+
+def _make_scheme(samples: Sequence[Sample]) -> Scheme:
+    """Settle the frame that all samples share.
+
+    Raises
+    ------
+    AnnotationError
+        Some are painted as classes, others as objects; or their background classes differ.
+    VolumeError
+        Their channels differ.
+    """
+    annotations = [sample.annotation for sample in samples if isinstance(sample.annotation, Slices)]
+    volumes = [sample.volume for sample in samples]
+    kinds = {item.paint for item in annotations}
+    if len(kinds) > 1:
+        raise AnnotationError("some volumes are painted as classes, others as objects: paint all alike", where="paint")
+    backgrounds = {row.value for item in annotations for row in item.classes if row.background}
+    if len(backgrounds) > 1:
+        raise AnnotationError(
+            f"the background has different values, {sorted(backgrounds)}, in different annotations: say which, with "
+            "--background",
+            where="background",
+        )
+    channels = {volume.n_channels for volume in volumes}
+    if len(channels) > 1:
+        raise VolumeError(f"the images have different numbers of channels, {sorted(channels)}: choose the same ones")
+    table = {row.value: row for item in annotations for row in item.classes}
+    first = volumes[0]
+    return Scheme(
+        paint=annotations[0].paint,
+        classes=order_classes(tuple(table.values())),
+        stack_axis=choose_stack_axis(annotations, spacing=first.spacing),
+        channels=first.n_channels,
+        spacing=first.spacing,
+        unit=first.unit,
+    )
+
+
+def _seen(start: SlicesModel, samples: Sequence[Sample]) -> list[frozenset[int]]:
+    """For each sample the planes that a model was trained on."""
+    axis = start.stored.scheme.stack_axis
+    planes = {known.identity: complete_planes(known.slices, axis) for known in start.stored.paint}
+    return [frozenset(planes.get(identify(sample.volume), ())) for sample in samples]
+
+
+def _go_on(learner: Learner, start: SlicesModel, *, budget: Budget) -> None:
+    """Begin where a model stands.
+
+    Raises
+    ------
+    ModelError
+        The model's network does not fit what is painted now.
+    """
+    stored = start.stored
+    same = ("network", "width", "levels")
+    if any(getattr(stored.config, name) != getattr(learner.config, name) for name in same) or (
+        [row.value for row in stored.scheme.classes] != [row.value for row in learner.scheme.classes]
+        or stored.scheme.paint != learner.scheme.paint
+        or stored.scheme.channels != learner.scheme.channels
+        or stored.scheme.stack_axis != learner.scheme.stack_axis
+    ):
+        raise ModelError(
+            "the model to go on from was trained with another network, other classes, channels or another axis: train "
+            "without --from, or with the same settings and classes",
+            where="from",
+        )
+    learner.calibration = stored.calibration
+    unfinished = stored.resume is not None and len(stored.resume) == len(learner.members)
+    for number, member in enumerate(learner.members):
+        if unfinished and stored.resume is not None:
+            member.load_state(stored.resume[number])
+        else:
+            member.start_from(stored.weights[number % len(stored.weights)])
+    if unfinished:
+        budget.skip(stored.fraction)
+
+
+def _held_out(learner: Learner) -> dict[str, float]:
+    score = None if learner.calibration is None else learner.calibration.held_out_iou
+    return {} if score is None else {"held_out_iou": score}

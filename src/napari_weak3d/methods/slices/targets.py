@@ -1,0 +1,136 @@
+"""From painted slices to what a network learns: classes per voxel, unlabelled ones left out, planes to hold out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d.methods.slices.object_targets import make_object_maps
+from napari_weak3d.nn.warp import UNLABELLED
+from napari_weak3d.types import IntLabels, PaintClass, Slices, Spacing
+
+OBJECT_CLASSES = ("background", "object", "touch")
+"""What is told apart where objects are painted: touch is where two of them meet."""
+BACKGROUND, OBJECT, TOUCH = range(3)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneTargets:
+    """Painted slices, the stack axis first.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) int16: indices of classes, or ``UNLABELLED``.
+    maps
+        (E, Z, Y, X) float32 in 0..1: for objects the core map, else E = 0.
+    complete
+        Planes of the stack that are complete, ascending.
+    """
+
+    labels: NDArray[np.int16]
+    maps: NDArray[np.float32]
+    complete: tuple[int, ...]
+
+
+def choose_stack_axis(slices: Sequence[Slices], *, spacing: Spacing) -> int:
+    """Choose the axis along which planes are stacked: the one with the most complete slices.
+
+    Ties, and paint without any complete slice, go to the axis with the longest voxels, then to z.
+    """
+    counts = [sum(axis == along for item in slices for along, _ in item.annotated) for axis in range(3)]
+    return max(range(3), key=lambda axis: (counts[axis], spacing[axis], -axis))
+
+
+def order_classes(classes: Sequence[PaintClass]) -> tuple[PaintClass, ...]:
+    """Put background first (index 0 of the network's classes), the others by value."""
+    return tuple(sorted(classes, key=lambda row: (not row.background, row.value)))
+
+
+def make_class_targets(slices: Slices, *, classes: Sequence[PaintClass], stack_axis: int) -> PlaneTargets:
+    """Turn painted classes into class indices.
+
+    Unpainted voxels of complete slices, along any axis, are background; all other unpainted voxels are unlabelled.
+
+    Parameters
+    ----------
+    slices
+        Checked paint of classes.
+    classes
+        As :func:`order_classes` gives them.
+    stack_axis
+        The axis that comes first in the result.
+    """
+    index_of = np.full(max(*(row.value for row in classes), int(slices.labels.max())) + 1, UNLABELLED, np.int16)
+    for index, row in enumerate(classes):
+        index_of[row.value] = index
+    index_of[0] = UNLABELLED
+    labels = index_of[slices.labels]
+    for axis, at in slices.annotated:
+        plane = np.moveaxis(labels, axis, 0)[at]
+        plane[plane == UNLABELLED] = 0
+    stacked = np.ascontiguousarray(np.moveaxis(labels, stack_axis, 0))
+    return PlaneTargets(stacked, np.empty((0, *stacked.shape), np.float32), complete_planes(slices, stack_axis))
+
+
+def make_object_targets(slices: Slices, *, stack_axis: int, spacing: Spacing) -> PlaneTargets:
+    """Turn painted objects into background, object and touch, and the core map.
+
+    Only complete planes along the stack are learned from: where two objects meet, and how far an edge is, a part of
+    a plane does not tell.
+
+    Parameters
+    ----------
+    slices
+        Checked paint of objects.
+    spacing
+        (z, y, x) of the volume, as it came in.
+    """
+    ids = np.moveaxis(slices.labels, stack_axis, 0)
+    in_plane = [along for axis, along in enumerate(spacing) if axis != stack_axis]
+    labels = np.full(ids.shape, UNLABELLED, np.int16)
+    maps = np.zeros((1, *ids.shape), np.float32)
+    complete = complete_planes(slices, stack_axis)
+    for plane in complete:
+        foreground, touch, core = make_object_maps(ids[plane], spacing=(in_plane[0], in_plane[1]))
+        labels[plane] = np.where(touch > 0, TOUCH, np.where(foreground > 0, OBJECT, BACKGROUND))
+        maps[0, plane] = core
+    return PlaneTargets(labels, maps, complete)
+
+
+def complete_planes(slices: Slices, stack_axis: int) -> tuple[int, ...]:
+    """Complete planes along the stack, ascending."""
+    return tuple(sorted({index for axis, index in slices.annotated if axis == stack_axis}))
+
+
+def paint_planes(slices: Slices, *, stack_axis: int) -> dict[int, IntLabels]:
+    """Give the paint (Y, X) of each complete plane of the stack."""
+    stack = np.moveaxis(slices.labels, stack_axis, 0)
+    return {plane: np.ascontiguousarray(stack[plane]) for plane in complete_planes(slices, stack_axis)}
+
+
+def split_planes(targets: PlaneTargets, *, n_parts: int) -> list[tuple[int, ...]]:
+    """Share out the planes that can be held out: part m is what member m does not see.
+
+    Complete planes go round the members. Where there are fewer than two, runs of neighbouring planes with any paint
+    do: a patch of a held-out slice's neighbour would flatter. Where there is one run only, nothing can be held out and
+    all parts are empty.
+    """
+    runs: list[tuple[int, ...]] = [(plane,) for plane in targets.complete]
+    if len(runs) < 2:
+        painted = np.flatnonzero((targets.labels != UNLABELLED).any(axis=(1, 2)))
+        breaks = np.flatnonzero(np.diff(painted) > 1) + 1
+        runs = [tuple(int(plane) for plane in run) for run in np.split(painted, breaks)]
+    if len(runs) < 2:
+        return [()] * n_parts
+    return [tuple(plane for run in runs[part::n_parts] for plane in run) for part in range(n_parts)]
+
+
+def hold_out(labels: NDArray[np.int16], planes: Sequence[int]) -> NDArray[np.int16]:
+    """Return labels in which these planes are unlabelled."""
+    rest = labels.copy()
+    rest[list(planes)] = UNLABELLED
+    return rest

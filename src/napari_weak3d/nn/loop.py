@@ -1,0 +1,197 @@
+"""The training loop that all methods share: a budget, a stream of progress, and commands taken between steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from napari_weak3d.messages import Command, NewSamples, Pause, PreviewSlice, Resume, Stop
+from napari_weak3d.types import Preview, Progress, Sample, SliceIndex
+
+Job: TypeAlias = Generator[Progress, Command | None, bool]
+"""Yields progress, takes commands; returns whether it was stopped."""
+
+_PAUSED_POLL_S = 0.05
+"""How often a paused loop answers."""
+_REPORT_S = 0.1
+"""Reports are no closer than this, unless somebody waits for a preview."""
+
+
+@dataclass
+class Budget:
+    """Minutes or steps, whichever is given; time spent paused does not count.
+
+    Attributes
+    ----------
+    seconds
+        Wall time; used where ``steps`` is 0.
+    steps
+        Optimizer steps, or 0.
+    clock
+        Seconds that never run backwards.
+    """
+
+    seconds: float
+    steps: int = 0
+    clock: Callable[[], float] = time.monotonic
+    done: int = 0
+    _start: float = field(init=False)
+    _paused_at: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:  # noqa: D105
+        self._start = self.clock()
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the start, pauses left out."""
+        return (self._paused_at or self.clock()) - self._start
+
+    @property
+    def fraction(self) -> float:
+        """How much is used, 0..1."""
+        used = self.done / self.steps if self.steps else self.spent_s / self.seconds
+        return min(1.0, used)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate; None before the first step."""
+        if not self.steps:
+            return max(0.0, self.seconds - self.spent_s)
+        return self.spent_s / self.done * (self.steps - self.done) if self.done else None
+
+    @property
+    def expected_steps(self) -> int:
+        """Steps in all, as far as can be told now."""
+        if self.steps:
+            return self.steps
+        return max(self.done, round(self.done / max(self.fraction, 1e-3)))
+
+    def skip(self, fraction: float) -> None:
+        """Count a part of the budget as used: what an earlier run did."""
+        if self.steps:
+            self.done = round(self.steps * fraction)
+        else:
+            self._start -= self.seconds * fraction
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        self._paused_at = self.clock()
+
+    def resume(self) -> None:
+        """Start the clock again."""
+        if self._paused_at is not None:
+            self._start += self.clock() - self._paused_at
+            self._paused_at = None
+
+
+class Learner(Protocol):
+    """What the loop drives.
+
+    Attributes
+    ----------
+    notice
+        What it is doing, for people; what happened last, where that matters (less memory than needed).
+    """
+
+    notice: str
+
+    def step(self, fraction: float) -> Mapping[str, float]:
+        """Train a little; the metrics of this step. ``fraction`` is how much of the budget is used."""
+
+    def show(self, where: SliceIndex, *, sample: int) -> Preview:
+        """Predict a slice as the model sees it now."""
+
+    def take(self, samples: tuple[Sample, ...]) -> None:
+        """Go on with this annotation."""
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+
+
+def train_loop(learner: Learner, *, budget: Budget, until: float = 1.0, save_every_s: float = 20.0) -> Job:
+    """Step a learner until a fraction of the budget is used.
+
+    Parameters
+    ----------
+    learner
+        Does the work.
+    budget
+        Shared by all phases of a training.
+    until
+        Fraction of the budget at which this phase ends.
+    save_every_s
+        Seconds between checkpoints; the first comes after that time.
+
+    Yields
+    ------
+    Progress
+        At most ten a second. Send a command, or None.
+
+    Returns
+    -------
+    bool
+        Whether a Stop ended it.
+    """
+    last_saved = last_report = budget.clock()
+    # A finished budget still trains one step: no model without.
+    while budget.fraction < until or budget.done == 0:
+        metrics = learner.step(budget.fraction)
+        budget.done += 1
+        if budget.done == 1 or budget.clock() - last_report >= _REPORT_S:
+            last_report = budget.clock()
+            if (yield from _talk(learner, budget, metrics)):
+                return True
+        if budget.clock() - last_saved >= save_every_s:
+            learner.save()
+            last_saved = budget.clock()
+    return False
+
+
+def _talk(learner: Learner, budget: Budget, metrics: Mapping[str, float]) -> Job:
+    """Report, and do what is asked, until nothing more is shown; whether to stop."""
+    preview: Preview | None = None
+    while True:
+        command = yield _report(budget, metrics, preview, message=learner.notice)
+        if isinstance(command, Pause):
+            command = yield from _wait(learner, budget)
+        if isinstance(command, Stop):
+            return True
+        preview = _obey(learner, command)
+        if preview is None:
+            return False
+
+
+def _obey(learner: Learner, command: Command | None) -> Preview | None:
+    if isinstance(command, PreviewSlice):
+        return learner.show(command.slice, sample=command.sample)
+    if isinstance(command, NewSamples):
+        learner.take(command.samples)
+    return None
+
+
+def _wait(learner: Learner, budget: Budget) -> Generator[Progress, Command | None, Command | None]:
+    """Hold until Resume or Stop, answering what else is asked meanwhile; the command that ended it."""
+    budget.pause()
+    learner.save()
+    preview: Preview | None = None
+    while True:
+        command = yield _report(budget, {}, preview, message="paused")
+        if isinstance(command, Resume | Stop):
+            budget.resume()
+            return command
+        preview = _obey(learner, command)
+        if command is None:
+            time.sleep(_PAUSED_POLL_S)
+
+
+def _report(budget: Budget, metrics: Mapping[str, float], preview: Preview | None, *, message: str) -> Progress:
+    return Progress(
+        step=budget.done,
+        total=budget.expected_steps,
+        message=message,
+        metrics=metrics,
+        seconds_left=budget.seconds_left,
+        preview=preview,
+    )

@@ -1,0 +1,132 @@
+"""One network in training: its optimizer, its averaged weights, one step at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from napari_weak3d.nn.device import Precision
+
+Loss: TypeAlias = Callable[[Tensor], Tensor]
+"""Logits (B, K, Z, Y, X) float32 -> scalar."""
+
+_WARM_UP = 20
+"""Steps over which the learning rate rises."""
+_AVERAGE = 0.99
+"""Decay of the averaged weights: about the last hundred steps; fewer while the run is young."""
+_LARGEST_GRADIENT = 2.0
+_WEIGHT_DECAY = 1e-2
+_POWER = 0.9
+"""Of the polynomial fall of the learning rate."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how precisely to compute."""
+
+    device: torch.device
+    precision: Precision
+
+    def to_device(self, tensor: Tensor) -> Tensor:
+        """Move a batch (B, C, Z, Y, X), laid out as the device likes it."""
+        return tensor.to(self.device, memory_format=self.precision.memory_format, non_blocking=True)
+
+
+class Member:
+    """A network of an ensemble while it trains.
+
+    Attributes
+    ----------
+    net
+        The network that is stepped.
+    averaged
+        The network to predict with: the mean of the last weights, in evaluation mode.
+    steps
+        Steps taken so far.
+    """
+
+    def __init__(self, net: nn.Module, *, compute: Compute, learning_rate: float) -> None:
+        self.compute = compute
+        self.net = net.to(compute.device).train()
+        self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.steps = 0
+        self._learning_rate = learning_rate
+        self._optimizer = torch.optim.AdamW(self.net.parameters(), learning_rate, weight_decay=_WEIGHT_DECAY)
+        self._scaler = torch.amp.GradScaler(enabled=compute.precision.needs_scaler)
+
+    def step(self, image: Tensor, loss: Loss, *, fraction: float) -> float:
+        """Take one step on a batch.
+
+        Parameters
+        ----------
+        image
+            (B, C, Z, Y, X) float32 on any device.
+        loss
+            What to lower.
+        fraction
+            How much of this member's training is over, 0..1: sets the learning rate.
+
+        Returns
+        -------
+        The loss.
+        """
+        rate = self._learning_rate * min(1.0, (self.steps + 1) / _WARM_UP) * max(1e-3, 1 - fraction) ** _POWER
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        with self.compute.precision.autocast(self.compute.device):
+            logits = self.net(self.compute.to_device(image))
+        value = loss(logits.float())
+        self._scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.steps += 1
+        self._average()
+        return value.item()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(_AVERAGE, self.steps / (self.steps + 10))
+        for mean, now in zip(self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on from here, flat, by name."""
+        moments = {
+            f"adam.{index}.{name}": value
+            for index, slots in self._optimizer.state_dict()["state"].items()
+            for name, value in slots.items()
+        }
+        weights = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        averages = {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        return {**weights, **averages, **moments, "steps": torch.tensor(self.steps)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.net.load_state_dict(_under("net.", state))
+        self.averaged.load_state_dict(_under("averaged.", state))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("adam.", state).items():
+            index, slot = name.split(".", 1)
+            slots.setdefault(int(index), {})[slot] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": slots})
+        self.steps = int(state["steps"])
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of a trained network (warm start)."""
+        self.net.load_state_dict(weights)
+        self.averaged.load_state_dict(weights)
+
+
+def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

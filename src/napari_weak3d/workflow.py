@@ -1,0 +1,201 @@
+"""The verbs: train, segment, evaluate, suggest.
+
+The long ones are generators of Progress that take commands and return their result: pull them with ``send``, or to
+their end with :func:`napari_weak3d.follow`. torch is imported when a method is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_weak3d import methods
+from napari_weak3d.config import TrainConfig
+from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError, Weak3DError
+from napari_weak3d.io.annotations import check_slices
+from napari_weak3d.io.models import read_method
+from napari_weak3d.io.volumes import check_image
+from napari_weak3d.messages import Command
+from napari_weak3d.metrics import instance_scores, marker_scores
+from napari_weak3d.types import (
+    AXES,
+    Centroids,
+    IntLabels,
+    Prediction,
+    Progress,
+    Sample,
+    SliceIndex,
+    Slices,
+    Spacing,
+    Volume,
+)
+
+Job = Generator[Progress, Command | None, Any]
+
+
+def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: Path, start: Path | None = None) -> Job:
+    """Train a model on annotated volumes and keep it in a folder.
+
+    Parameters
+    ----------
+    method
+        A name in ``methods.METHODS``.
+    samples
+        At least one; annotations of the method's kind.
+    config
+        Settings of this method.
+    out
+        The model folder; made where it is missing, never over a folder that holds anything but a model.
+    start
+        A model of the same method to go on from; may be ``out``.
+
+    Yields
+    ------
+    Progress
+        Send a command of ``messages``, or None.
+
+    Returns
+    -------
+    The model.
+
+    Raises
+    ------
+    Weak3DError
+        Before the first step: whatever is wrong with what came in. Nothing is written then.
+    """
+    info = methods.find_method(method)
+    if not samples:
+        raise AnnotationError("there is nothing to train on: give an image and its annotation")
+    for sample in samples:
+        _check_sample(sample, kind=info.annotation)
+    _check_out(out)
+    # Only now: with torch it takes seconds, and what is wrong should be said at once.
+    model_class = methods.load_object(info.model)
+    beginning = None if start is None else _load(start, method=method)
+    return (yield from model_class.fit(samples, config=config, folder=out, start=beginning))
+
+
+def segment(
+    model: Path, volume: Volume, *, settings: Mapping[str, Any] | None = None
+) -> Generator[Progress, Command | None, Prediction]:
+    """Segment a volume with a trained model.
+
+    Parameters
+    ----------
+    model
+        A model folder.
+    volume
+        The image.
+    settings
+        Settings of the method to change for this once, by name.
+
+    Raises
+    ------
+    Weak3DError
+        The model cannot be read, or the volume does not suit it.
+    """
+    loaded = _load(model)
+    check_image(volume)
+    prediction: Prediction = yield from loaded.predict(volume, settings=settings)
+    return prediction
+
+
+def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
+    """Say what to annotate next, best first.
+
+    Parameters
+    ----------
+    model
+        A model folder.
+    sample
+        The volume with its annotation so far.
+    count
+        How many suggestions.
+    """
+    loaded = _load(model)
+    check_image(sample.volume)
+    chosen: tuple[SliceIndex, ...] = yield from loaded.suggest(sample, count=count)
+    return chosen
+
+
+def evaluate(
+    predicted: IntLabels | Centroids,
+    truth: IntLabels | Centroids,
+    *,
+    ignore_slices: Sequence[SliceIndex] = (),
+    spacing: Spacing = (1.0, 1.0, 1.0),
+) -> dict[str, float]:
+    """Score a prediction against the truth: labels against labels, points against points.
+
+    Parameters
+    ----------
+    predicted, truth
+        (Z, Y, X) int32 labels, or points.
+    ignore_slices
+        Slices of labels that do not count: those that were painted.
+    spacing
+        Of the voxels; distances between points are measured by it.
+
+    Returns
+    -------
+    Scores by name, as ``metrics`` defines them.
+
+    Raises
+    ------
+    VolumeError
+        The shapes differ.
+    AnnotationError
+        A slice to ignore is out of range.
+    """
+    if isinstance(predicted, Centroids) and isinstance(truth, Centroids):
+        return asdict(marker_scores(predicted.points_vox, truth.points_vox, spacing=spacing))
+    if isinstance(predicted, Centroids) or isinstance(truth, Centroids):
+        raise Weak3DError("labels cannot be scored against points: give two of a kind")
+    if predicted.shape != truth.shape:
+        raise VolumeError(
+            f"the prediction has the shape {predicted.shape}, the truth {truth.shape}: they must be equal"
+        )
+    ignore = np.zeros(truth.shape, bool)
+    for axis, index in ignore_slices:
+        if not 0 <= index < truth.shape[axis]:
+            raise AnnotationError(
+                f"slice {AXES[axis]}:{index} to ignore is out of range: there are {truth.shape[axis]}",
+                where="ignore_slices",
+                value=index,
+            )
+        np.moveaxis(ignore, axis, 0)[index] = True
+    return asdict(instance_scores(predicted, truth, ignore=ignore if ignore_slices else None))
+
+
+def _check_sample(sample: Sample, *, kind: str) -> None:
+    check_image(sample.volume)
+    if type(sample.annotation).__name__ != kind:
+        raise AnnotationError(
+            f"this method learns from {kind.lower()}, not from {type(sample.annotation).__name__.lower()}",
+            where="method",
+        )
+    if isinstance(sample.annotation, Slices):
+        check_slices(sample.annotation, sample.volume)
+
+
+def _check_out(out: Path) -> None:
+    if out.is_file():
+        raise StorageError(f"{out} is a file: choose a folder for the model with --out", where="--out", value=str(out))
+    if out.is_dir() and any(out.iterdir()) and not (out / "model.json").exists():
+        raise StorageError(
+            f"{out} holds other files and is no model: choose a new folder with --out", where="--out", value=str(out)
+        )
+
+
+def _load(folder: Path, *, method: str | None = None) -> Any:
+    """Load a model of any method, or of this one only."""
+    found = read_method(folder)
+    if method is not None and found != method:
+        raise ModelError(
+            f"the model in {folder} is of the method {found}, not {method}", where=str(folder), value=found
+        )
+    return methods.load_object(methods.find_method(found).model).load(folder)
