@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.morphology import local_maxima, reconstruction
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.methods.slices.instances import (
@@ -121,6 +122,28 @@ def test_noise_on_the_maps_parts_no_ball():
     assert instance_scores(find_instances(noisy, spacing=SPACING, settings=SETTINGS), truth).f1 == 1
 
 
+def test_as_many_objects_come_out_as_the_landscape_has_maxima_of_that_depth():
+    core = ndimage.gaussian_filter(np.random.default_rng(4).random((10, 24, 24)), 1.5)
+    core = (core - core.min()) / np.ptp(core)
+    maps = np.stack([np.ones_like(core), np.zeros_like(core), core])
+    plain = InstanceSettings(smooth_plane=0.0, smooth_z=0.0, min_top=-1.0)
+    cross = ndimage.generate_binary_structure(3, 1)
+    for depth in (0.02, 0.05, 0.1, 0.2):
+        filled = reconstruction(core - depth, core, footprint=cross)
+        n_maxima = ndimage.label(local_maxima(np.pad(filled, 1, constant_values=-1), connectivity=1))[1]
+        assert find_instances(maps, spacing=SPACING, settings=replace(plain, depth=depth)).max() == n_maxima
+        assert n_maxima > 1
+
+
+def test_fragments_that_are_large_together_are_not_small():
+    truth = two_touching_balls()
+    maps = make_maps(truth)
+    noisy = np.clip(maps + np.random.default_rng(0).normal(0, 0.1, maps.shape), 0, 1)
+    ball = (truth == 1).sum() * float(np.prod(SPACING))
+    labels = find_instances(noisy, spacing=SPACING, settings=replace(SETTINGS, smooth_plane=0.2, min_volume=0.7 * ball))
+    assert instance_scores(labels, truth).f1 == 1
+
+
 def test_maps_without_foreground_give_no_object():
     labels = find_instances(np.zeros((3, 4, 5, 6), np.float16), spacing=SPACING, settings=SETTINGS)
     assert labels.dtype == np.int32
@@ -183,6 +206,16 @@ def test_painted_planes_come_out_as_they_were_painted_whatever_the_maps_say():
     labels = find_instances(maps, spacing=SPACING, settings=replace(SETTINGS, min_volume=1e9), painted=painted)
     for z, plane in painted.items():
         np.testing.assert_array_equal(labels[z], plane)
+
+
+def test_objects_hang_together_across_a_painted_plane_that_the_network_got_wrong():
+    truth = two_touching_balls()
+    maps = make_maps(truth)
+    maps[:, 8] = [[[1.0]], [[1.0]], [[0.0]]]
+    assert instance_scores(find_instances(maps, spacing=SPACING, settings=SETTINGS), truth).seg < 0.7
+    labels = find_instances(maps, spacing=SPACING, settings=SETTINGS, painted={8: truth[8]})
+    assert labels.max() == 2
+    assert instance_scores(labels, truth).seg > 0.95
 
 
 def test_two_painted_objects_are_never_joined_even_where_the_maps_see_one():

@@ -36,7 +36,6 @@ from napari_weak3d.types import IntLabels, Spacing
 Maps = NDArray[Any]
 """(3, Z, Y, X) foreground, touch, core: floats in 0..1."""
 
-_NO_ID = 0
 _SMALL = 0.1
 """Below this part of a typical painted object's volume a fragment is not an object."""
 _SLAB_VOXELS = 2_000_000
@@ -129,8 +128,8 @@ def choose_settings(
 
     One setting at a time is moved away from the default, and kept moved only for a clear gain: mean and median SEG of
     the planes both better by 0.02. So three planes suffice, and no single one decides. What a plane cannot show, wrong
-    joins along z, has no part in it. Deterministic; the time is bounded by looking at
-    a window around the middle of each painted plane.
+    joins along z, has no part in it. Deterministic; the time is bounded by looking at a window around the middle of
+    each painted plane.
 
     Parameters
     ----------
@@ -293,7 +292,7 @@ class _Groups:
             if not painted_id and self._size[root] >= smallest and self._top[root] >= lowest:
                 new += 1
                 kept[root] = new
-        return np.array([_NO_ID, *(kept[root] for root in roots[1:])], dtype=np.int32)
+        return np.array([0, *(kept[root] for root in roots[1:])], dtype=np.int32)
 
     def _open(self, contacts: _Contacts) -> Iterator[tuple[int, int, float]]:
         """Contacts between two groups, as they are by then, that paint does not keep apart."""
