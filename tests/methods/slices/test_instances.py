@@ -9,6 +9,7 @@ from skimage.morphology import local_maxima, reconstruction
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.methods.slices.instances import (
     InstanceSettings,
+    PaintedView,
     choose_settings,
     find_instances,
     typical_volume,
@@ -18,6 +19,11 @@ from napari_weak3d.metrics import instance_scores
 
 SPACING = (2.0, 1.0, 1.0)
 SETTINGS = InstanceSettings()
+
+
+def views_of(painted, maps):
+    """Painted planes by z, all with the same maps."""
+    return [PaintedView(maps, z, plane) for z, plane in painted.items()]
 
 
 def make_maps(ids, spacing=SPACING):
@@ -277,7 +283,7 @@ def grid_of_balls():
 def test_true_maps_leave_the_default_settings():
     truth = grid_of_balls()
     painted = {z: truth[z] for z in (4, 8, 12)}
-    chosen = choose_settings(dict.fromkeys(painted, make_maps(truth)), painted, spacing=SPACING)
+    chosen = choose_settings(views_of(painted, make_maps(truth)), spacing=SPACING)
     assert replace(chosen, min_volume=0.0) == SETTINGS
     assert chosen.min_volume > 0
 
@@ -288,7 +294,7 @@ def test_a_network_unsure_of_the_foreground_gets_another_threshold_that_scores_b
     maps = make_maps(truth)
     halo = ndimage.binary_dilation(truth > 0, ndimage.generate_binary_structure(3, 1), iterations=3)
     maps[0] = np.where(truth > 0, 0.9, np.where(halo, 0.55, 0))
-    chosen = choose_settings(dict.fromkeys(painted, maps), painted, spacing=SPACING)
+    chosen = choose_settings(views_of(painted, maps), spacing=SPACING)
     assert chosen.foreground > SETTINGS.foreground
     before, after = (
         instance_scores(find_instances(maps, spacing=SPACING, settings=settings), truth).seg
@@ -301,14 +307,14 @@ def test_the_same_paint_gives_the_same_settings_whatever_the_order_of_its_planes
     truth = grid_of_balls()
     maps = np.clip(make_maps(truth) + np.random.default_rng(2).normal(0, 0.3, (3, *truth.shape)), 0, 1)
     orders = ((4, 8, 12), (12, 4, 8))
-    chosen = [choose_settings(dict.fromkeys(o, maps), {z: truth[z] for z in o}, spacing=SPACING) for o in orders]
+    chosen = [choose_settings(views_of({z: truth[z] for z in o}, maps), spacing=SPACING) for o in orders]
     assert chosen[0] == chosen[1]
 
 
 def test_no_paint_no_maps_or_empty_planes_leave_the_defaults():
     empty = np.zeros((8, 8), np.int32)
-    assert choose_settings({}, {}, spacing=SPACING) == SETTINGS
-    assert choose_settings({2: np.zeros((3, 5, 8, 8))}, {2: empty}, spacing=SPACING) == SETTINGS
+    assert choose_settings([], spacing=SPACING) == SETTINGS
+    assert choose_settings([PaintedView(np.zeros((3, 5, 8, 8)), 2, empty)], spacing=SPACING) == SETTINGS
 
 
 def test_typical_volume_is_the_ball_whose_mean_section_is_the_median_painted_one():

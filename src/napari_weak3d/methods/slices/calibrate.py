@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class HeldOut:
     log_probabilities: NDArray[np.float32]
     truth: NDArray[np.int16]
     dense: NDArray[np.int32]
+
+    def shifted(self, biases: NDArray[np.float32]) -> HeldOut:
+        """The same with biases (K,) added."""
+        return replace(self, log_probabilities=self.log_probabilities + biases[:, None, None])
 
 
 def mean_iou(

@@ -18,7 +18,7 @@ numpy, scipy and scikit-image only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,9 +121,26 @@ def find_instances(
     return groups.number(smallest=smallest, lowest=settings.min_top)[fragments]
 
 
-def choose_settings(
-    held_out_maps: Mapping[int, Maps], painted: Mapping[int, IntLabels], *, spacing: Spacing
-) -> InstanceSettings:
+@dataclass(frozen=True, eq=False)
+class PaintedView:
+    """A painted plane, and maps around it by networks that did not learn from it.
+
+    Attributes
+    ----------
+    maps
+        (3, Z, Y, X); planes far from the painted one may be left out.
+    plane
+        Which of them is painted.
+    paint
+        (Y, X) int32 ids, complete.
+    """
+
+    maps: Maps
+    plane: int
+    paint: IntLabels
+
+
+def choose_settings(held_out: Sequence[PaintedView], *, spacing: Spacing) -> InstanceSettings:
     """Choose settings by how well planes come out that the network had not seen.
 
     One setting at a time is moved away from the default, and kept moved only for a clear gain: mean and median SEG of
@@ -133,10 +150,8 @@ def choose_settings(
 
     Parameters
     ----------
-    held_out_maps
-        z -> (3, Z, Y, X) maps of the whole volume by networks that did not learn from plane z. Planes may share one.
-    painted
-        z -> (Y, X) int32 ids of the completely painted planes. Planes without object, or without maps, do not count.
+    held_out
+        Painted planes; those without any object do not count.
     spacing
         Size of a voxel (z, y, x).
 
@@ -145,8 +160,8 @@ def choose_settings(
     InstanceSettings
         With ``min_volume`` set from the sizes of the painted sections.
     """
-    settings = InstanceSettings(min_volume=_SMALL * typical_volume(painted.values(), spacing=spacing))
-    views = _look_at_planes(held_out_maps, painted, spacing=spacing)
+    settings = InstanceSettings(min_volume=_SMALL * typical_volume((view.paint for view in held_out), spacing=spacing))
+    views = _crop_views([view for view in held_out if view.paint.any()], spacing=spacing)
     if not views:
         return settings
     scores = _score_planes(views, spacing=spacing, settings=settings)
@@ -316,32 +331,19 @@ class _Groups:
         self._top[one] = max(self._top[one], self._top[other])
 
 
-@dataclass(frozen=True)
-class _View:
-    """Held-out maps around a painted plane: the plane is at ``z`` of them."""
-
-    maps: Maps
-    z: int
-    paint: IntLabels
-
-
-def _look_at_planes(
-    held_out_maps: Mapping[int, Maps], painted: Mapping[int, IntLabels], *, spacing: Spacing
-) -> list[_View]:
+def _crop_views(views: Sequence[PaintedView], *, spacing: Spacing) -> list[PaintedView]:
     """Cut a window around each painted plane: as deep as an object is high, as wide as the voxels allow."""
-    planes = [z for z in sorted(painted) if z in held_out_maps and painted[z].any()]
-    if not planes:
+    if not views:
         return []
-    height = np.cbrt(typical_volume((painted[z] for z in planes), spacing=spacing) * 6 / np.pi)
+    height = np.cbrt(typical_volume((view.paint for view in views), spacing=spacing) * 6 / np.pi)
     reach = max(2, round(height / spacing[0]))
-    views = []
-    for z in planes:
-        low, high = max(z - reach, 0), z + reach + 1
-        side = int(np.sqrt(_SLAB_VOXELS / len(planes) / (2 * reach + 1)))
-        rows, columns = (_window(np.any(painted[z], axis=axis), side) for axis in (1, 0))
-        maps = held_out_maps[z][:, low:high, rows, columns]
-        views.append(_View(maps=maps, z=z - low, paint=painted[z][rows, columns]))
-    return views
+    side = int(np.sqrt(_SLAB_VOXELS / len(views) / (2 * reach + 1)))
+    cropped = []
+    for view in views:
+        low, high = max(view.plane - reach, 0), view.plane + reach + 1
+        rows, columns = (_window(np.any(view.paint, axis=axis), side) for axis in (1, 0))
+        cropped.append(PaintedView(view.maps[:, low:high, rows, columns], view.plane - low, view.paint[rows, columns]))
+    return cropped
 
 
 def _window(occupied: NDArray[np.bool_], side: int) -> slice:
@@ -351,11 +353,11 @@ def _window(occupied: NDArray[np.bool_], side: int) -> slice:
     return slice(start, start + side)
 
 
-def _score_planes(views: list[_View], *, spacing: Spacing, settings: InstanceSettings) -> NDArray[np.float64]:
+def _score_planes(views: Sequence[PaintedView], *, spacing: Spacing, settings: InstanceSettings) -> NDArray[np.float64]:
     """SEG of each view's plane."""
     return np.array(
         [
-            instance_scores(find_instances(view.maps, spacing=spacing, settings=settings)[view.z], view.paint).seg
+            instance_scores(find_instances(view.maps, spacing=spacing, settings=settings)[view.plane], view.paint).seg
             for view in views
         ]
     )

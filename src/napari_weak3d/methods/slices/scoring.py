@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.methods.slices.calibrate import HeldOut, choose_biases, choose_paint_weight, mean_iou
+from napari_weak3d.methods.slices.instances import PaintedView, choose_settings
 from napari_weak3d.methods.slices.learner import Learner
 from napari_weak3d.methods.slices.scheme import Calibration
-from napari_weak3d.methods.slices.targets import BACKGROUND, TOUCH
+from napari_weak3d.methods.slices.targets import BACKGROUND, TOUCH, paint_planes
 from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.types import IntLabels, Slices
 
+_LEAST = 1e-6
+"""Probabilities are not taken for less."""
 _SIDE = 512
 """Pixels to which planes are cropped for scoring, about their middle."""
 _WINDOW = 24
@@ -39,15 +44,25 @@ def calibrate(learner: Learner) -> Iterator[tuple[int, int]]:
         for plane in planes
         if learner.members[number].steps > 0
     ]
-    found: list[tuple[int, HeldOut, NDArray[np.float32]]] = []
+    found: list[_Found] = []
     for done, (number, sample, plane) in enumerate(todo, start=1):
-        found.append((sample, *_predict_held_out(learner, number, sample=sample, plane=plane)))
+        found.append(_predict_held_out(learner, number, sample=sample, plane=plane))
         yield done, len(todo)
     if found:
         learner.calibration = _decide(learner, found)
 
 
-def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int) -> tuple[HeldOut, NDArray[np.float32]]:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A held-out plane of a sample, with its paint if objects are painted, and all outputs around it."""
+
+    sample: int
+    held_out: HeldOut
+    paint: IntLabels | None
+    outputs: NDArray[np.float32]
+
+
+def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int) -> _Found:
     """Predict a window of planes around a held-out one with the member that did not see it."""
     view = learner.views[sample]
     lo, hi = max(0, plane - _WINDOW), min(view.shape[1], plane + _WINDOW + 1)
@@ -57,14 +72,17 @@ def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int)
     out = np.empty((ensemble.n_outputs(), hi - lo, *cropped.shape[2:]), np.float32)
     for _ in ensemble.predict(_Window(cropped, lo, hi), out=out):
         pass
-    log_probabilities = np.log(out[: learner.scheme.n_classes] + 1e-6)
+    log_probabilities = np.log(out[: learner.scheme.n_classes] + _LEAST)
     held_out = HeldOut(
         plane=plane - lo,
         log_probabilities=log_probabilities[:, plane - lo],
         truth=learner.targets[sample].labels[plane, rows, columns],
         dense=log_probabilities.argmax(0).astype(np.int32),
     )
-    return held_out, out
+    annotation = learner.samples[sample].annotation
+    assert isinstance(annotation, Slices)
+    paint = paint_planes(annotation, stack_axis=learner.scheme.stack_axis).get(plane)
+    return _Found(sample, held_out, None if paint is None else paint[rows, columns], out)
 
 
 class _Window:
@@ -79,31 +97,65 @@ class _Window:
         return self._view[where[0], self._lo + start : self._lo + stop, where[2], where[3]]
 
 
-def _decide(learner: Learner, found: Sequence[tuple[int, HeldOut, NDArray[np.float32]]]) -> Calibration:
-    scheme, config = learner.scheme, learner.config
-    held_out = [item for _, item, _ in found]
-    guesses = [item.log_probabilities.argmax(0) for item in held_out]
-    truths = [item.truth for item in held_out]
-    if scheme.paint == "objects":
-        both = [truth.clip(max=1) for truth in truths], [guess.clip(max=1) for guess in guesses]
-        score = mean_iou(both[1], both[0], n_classes=2)
-        return Calibration(default_calibration(learner).biases, 0.0, held_out_iou=score)
-    biases = choose_biases(held_out, n_classes=scheme.n_classes)
-    shifted = [
-        HeldOut(item.plane, item.log_probabilities + biases[:, None, None], item.truth, item.dense) for item in held_out
-    ]
+def _decide(learner: Learner, found: Sequence[_Found]) -> Calibration:
+    if learner.scheme.paint == "objects":
+        return _decide_objects(learner, found)
+    n_classes = learner.scheme.n_classes
+    held_out = [item.held_out for item in found]
+    biases = choose_biases(held_out, n_classes=n_classes)
+    shifted = [item.shifted(biases) for item in held_out]
     weight = choose_paint_weight(
         shifted,
-        painted=learner.targets[found[0][0]].complete,
-        n_classes=scheme.n_classes,
-        spacing=scheme.stacked(learner.samples[0].volume.spacing)[1:],
-        largest=config.paint_weight,
-        rng=np.random.default_rng(config.seed),
+        painted=learner.targets[found[0].sample].complete,
+        n_classes=n_classes,
+        spacing=learner.scheme.stacked(learner.samples[0].volume.spacing)[1:],
+        largest=learner.config.paint_weight,
+        rng=np.random.default_rng(learner.config.seed),
     )
-    score = mean_iou([item.log_probabilities.argmax(0) for item in shifted], truths, n_classes=scheme.n_classes)
-    return Calibration(tuple(float(bias) for bias in biases), weight, held_out_iou=score)
+    return Calibration(tuple(map(float, biases)), weight, held_out_iou=_score(shifted, n_classes=n_classes))
 
 
-def as_object_maps(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(4, Z, Y, X) background, object, touch, core -> (3, Z, Y, X) foreground, touch, core."""
-    return np.stack([1 - outputs[BACKGROUND], outputs[TOUCH], outputs[-1]])
+def _decide_objects(learner: Learner, found: Sequence[_Found]) -> Calibration:
+    """Score the foreground, and let held-out planes choose how maps become objects."""
+    foregrounds = [_as_foreground(item.held_out) for item in found]
+    biases = choose_biases(foregrounds, n_classes=2)
+    score = _score([item.shifted(biases) for item in foregrounds], n_classes=2)
+    bias = (0.0, float(biases[1]), float(biases[1]))
+    views = [
+        PaintedView(as_object_maps(item.outputs, biases=bias), item.held_out.plane, item.paint)
+        for item in found
+        if item.paint is not None
+    ]
+    spacing = learner.scheme.stacked(learner.samples[0].volume.spacing)
+    return Calibration(bias, 0.0, choose_settings(views, spacing=spacing), held_out_iou=score)
+
+
+def _as_foreground(item: HeldOut) -> HeldOut:
+    """Background against all else."""
+    background, *others = np.exp(item.log_probabilities)
+    two = np.log(np.stack([background, np.sum(others, axis=0)]) + _LEAST)
+    return HeldOut(item.plane, two, item.truth.clip(max=1), item.dense.clip(max=1))
+
+
+def _score(held_out: Sequence[HeldOut], *, n_classes: int) -> float:
+    guesses = [item.log_probabilities.argmax(0) for item in held_out]
+    return mean_iou(guesses, [item.truth for item in held_out], n_classes=n_classes)
+
+
+def as_object_maps(outputs: NDArray[np.float32], *, biases: Sequence[float]) -> NDArray[np.float32]:
+    """Turn what the networks give into maps of objects.
+
+    Parameters
+    ----------
+    outputs
+        (4, Z, Y, X): probabilities of background, object and touch, and the core.
+    biases
+        Added to the logarithms of the three probabilities.
+
+    Returns
+    -------
+    (3, Z, Y, X) float32: foreground, touch, core.
+    """
+    shares = outputs[:-1] * np.exp(np.array(biases, np.float32))[:, None, None, None]
+    shares /= np.maximum(shares.sum(axis=0), _LEAST)
+    return np.stack([1 - shares[BACKGROUND], shares[TOUCH], outputs[-1]])

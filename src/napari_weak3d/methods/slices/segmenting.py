@@ -112,7 +112,12 @@ def _make_objects(
 ) -> Prediction:
     known = None if paint is None else paint_planes(paint, stack_axis=scheme.stack_axis)
     spacing = scheme.stacked(volume.spacing)
-    labels = find_instances(as_object_maps(outputs), spacing=spacing, settings=calibration.instances, painted=known)
+    labels = find_instances(
+        as_object_maps(outputs, biases=calibration.biases),
+        spacing=spacing,
+        settings=calibration.instances,
+        painted=known,
+    )
     sizes = np.bincount(labels.ravel())
     labels[sizes[labels] < config.smallest_object] = 0
     uncertainty = _entropy(outputs[: scheme.n_classes])
