@@ -46,7 +46,7 @@ class Budget:
     @property
     def spent_s(self) -> float:
         """Seconds since the start, pauses left out."""
-        return (self._paused_at or self.clock()) - self._start
+        return (self.clock() if self._paused_at is None else self._paused_at) - self._start
 
     @property
     def fraction(self) -> float:
