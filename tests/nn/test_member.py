@@ -1,0 +1,89 @@
+"""A network in training: it learns, it averages, and it goes on from what it saved, to the bit."""
+
+import pytest
+import torch
+
+from napari_weak3d.nn.device import Precision
+from napari_weak3d.nn.member import Compute, Member
+from napari_weak3d.nn.unet import PlanarUNet
+
+COMPUTE = Compute(torch.device("cpu"), Precision(torch.float32, channels_last=False))
+
+
+def make(seed=0, learning_rate=1e-2):
+    torch.manual_seed(seed)
+    return Member(PlanarUNet(1, 2, width=4, levels=2), compute=COMPUTE, learning_rate=learning_rate)
+
+
+@pytest.fixture
+def image():
+    return torch.randn(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def bright_or_dark(image):
+    """A loss of telling bright pixels from dark ones."""
+    return lambda logits: torch.nn.functional.cross_entropy(logits, (image[:, 0] > 0).long())
+
+
+def train(member, image, steps):
+    return [member.step(image, bright_or_dark(image), fraction=step / 40) for step in steps]
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_the_loss_falls(image):
+    losses = train(make(), image, range(40))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_averaged_network_predicts_in_evaluation_mode_without_gradients(image):
+    member = make()
+    train(member, image, range(3))
+    assert not member.averaged.training
+    assert not any(weight.requires_grad for weight in member.averaged.parameters())
+    assert not member.averaged(image).requires_grad
+
+
+def test_averaged_weights_lie_between_where_it_began_and_where_it_is(image):
+    member = make()
+    before = member.net.head.bias.detach().clone()
+    train(member, image, range(1))
+    after, mean = member.net.head.bias.detach(), member.averaged.head.bias
+    share = 1 / 11  # decay of the first step
+    assert torch.allclose(mean, share * before + (1 - share) * after)
+
+
+def test_the_learning_rate_falls_to_nearly_nothing_at_the_end(image):
+    moved = []
+    for fraction in (0.0, 1.0):
+        member = make()
+        before = member.net.head.weight.detach().clone()
+        member.step(image, bright_or_dark(image), fraction=fraction)
+        moved.append((member.net.head.weight.detach() - before).abs().max())
+    assert 0 < moved[1] < moved[0] / 100
+
+
+def test_going_on_from_a_saved_state_is_as_if_never_stopped(image):
+    straight, first = make(), make()
+    train(straight, image, range(10))
+    train(first, image, range(6))
+    second = make(seed=9)
+    second.load_state({name: value.clone() for name, value in first.state().items()})
+    assert second.steps == 6
+    train(second, image, range(6, 10))
+    assert_same(second.state(), straight.state())
+
+
+def test_a_warm_start_begins_with_the_averaged_weights_and_no_steps(image):
+    trained, fresh = make(), make(seed=5)
+    train(trained, image, range(5))
+    fresh.start_from(trained.averaged.state_dict())
+    assert fresh.steps == 0
+    assert_same(dict(fresh.net.state_dict()), dict(trained.averaged.state_dict()))
+    assert_same(dict(fresh.averaged.state_dict()), dict(trained.averaged.state_dict()))
+    fresh.step(image, bright_or_dark(image), fraction=0)
+    assert not torch.equal(fresh.net.head.weight, trained.averaged.head.weight)

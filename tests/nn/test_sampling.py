@@ -1,0 +1,113 @@
+"""Patches around labelled voxels: which, how often, and nothing that is held out."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_weak3d.nn.augment import NO_AUGMENTATION, Augmentation
+from napari_weak3d.nn.sampling import Source, draw_batch, find_spots
+from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.nn.warp import UNLABELLED
+
+FLAT = (1000.0, 1.0, 1.0)
+"""Spacing at which planes stay whole."""
+
+
+def make_source(labels, *, offsets=(-1, 0, 1), maps=None, spacing=FLAT):
+    """A volume whose grey value at each voxel is its plane, so that a patch tells where it is from."""
+    planes = np.arange(len(labels), dtype=np.float32)[:, None, None]
+    image = np.broadcast_to(planes, labels.shape)[None].copy()
+    extra = np.empty((0, *labels.shape), np.float32) if maps is None else maps
+    return Source(SlabView(image, offsets), labels.astype(np.int16), extra, spacing)
+
+
+@pytest.fixture
+def labels():
+    """Two labelled planes: plane 2 with a square of class 1, plane 5 of class 0 with one voxel of class 2."""
+    labels = np.full((8, 20, 24), UNLABELLED, np.int16)
+    labels[2] = 0
+    labels[2, 4:8, 4:8] = 1
+    labels[5] = 0
+    labels[5, 10, 11] = 2
+    return labels
+
+
+def draw(sources, *, n_classes=3, augmentation=NO_AUGMENTATION, size=4, shape=(1, 16, 16), seed=0):
+    spots = find_spots(sources, n_classes=n_classes)
+    rng = np.random.default_rng(seed)
+    return draw_batch(sources, spots, size=size, shape=shape, augmentation=augmentation, rng=rng)
+
+
+def test_spots_are_the_labelled_voxels_of_each_class(labels):
+    other = np.full_like(labels, UNLABELLED)
+    other[0, 0, 3] = 2
+    spots = find_spots([make_source(labels), make_source(other)], n_classes=4)
+    assert spots.counts == [2 * 480 - 17, 16, 2, 0]
+    assert spots.by_class[2].tolist() == [[0, 5, 10, 11], [1, 0, 0, 3]]
+    for number, z, y, x in spots.by_class[1]:
+        assert number == 0
+        assert labels[z, y, x] == 1
+
+
+def test_a_batch_has_the_shapes_it_says(labels):
+    source = make_source(labels, maps=np.zeros((2, *labels.shape), np.float32))
+    batch = draw([source], size=3)
+    assert batch.image.shape == (3, 3, 1, 16, 16)
+    assert (batch.labels.shape, batch.labels.dtype) == ((3, 1, 16, 16), torch.int64)
+    assert batch.maps.shape == (3, 2, 1, 16, 16)
+
+
+def test_without_augmentation_a_patch_is_cut_out_of_its_plane(labels):
+    batch = draw([make_source(labels)], size=20)
+    for image, found in zip(batch.image, batch.labels, strict=True):
+        plane = int(image[1, 0, 0, 0])
+        assert plane in (2, 5)
+        assert sorted(image[:, 0, 0, 0].tolist()) == [plane - 1, plane, plane + 1]
+        windows = np.lib.stride_tricks.sliding_window_view(labels[plane], (16, 16)).reshape(-1, 16, 16)
+        assert (windows == found[0].numpy()).all(axis=(1, 2)).any()
+
+
+def test_every_class_is_in_the_patches_however_rare(labels):
+    batch = draw([make_source(labels)], size=30)
+    shown = [(batch.labels == value).flatten(1).any(1).float().mean() for value in (1, 2)]
+    assert min(shown) > 0.15  # half of the patches are drawn by class, a third of them around the only voxel of class 2
+
+
+@pytest.mark.parametrize("augmentation", [NO_AUGMENTATION, Augmentation(rotate_chance=1, elastic_chance=1)])
+def test_held_out_planes_never_appear_in_the_labels_of_a_batch(labels, augmentation):
+    labels[2][labels[2] == 0] = UNLABELLED  # of plane 2 only class 1 is left
+    labels[5] = UNLABELLED  # held out; its class 0 and 2 must not be seen
+    batch = draw([make_source(labels)], size=24, augmentation=augmentation)
+    assert set(batch.labels.unique().tolist()) == {UNLABELLED, 1}
+
+
+def test_a_flat_patch_shows_one_plane_only(labels):
+    strong = Augmentation(rotate_chance=1, scale_chance=1, elastic_chance=1, greys=NO_AUGMENTATION.greys)
+    batch = draw([make_source(labels)], size=24, augmentation=strong)
+    middle = batch.image[:, 1].flatten(1)
+    assert float((middle - middle[:, :1]).abs().max()) < 1e-5
+    assert {round(value) for value in middle[:, 0].tolist()} == {2, 5}
+
+
+def test_the_same_generator_gives_the_same_batch_and_another_one_another(labels):
+    first, again, other = (
+        draw([make_source(labels)], augmentation=Augmentation(rotate_chance=1), seed=seed) for seed in (3, 3, 4)
+    )
+    for name in ("image", "labels", "maps"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    assert not torch.equal(first.image, other.image)
+
+
+def test_a_patch_larger_than_the_volume_is_mirrored_outside_and_unlabelled_there(labels):
+    batch = draw([make_source(labels)], size=2, shape=(1, 32, 32))
+    assert torch.isfinite(batch.image).all()
+    for found in batch.labels:
+        assert int((found != UNLABELLED).sum()) == 20 * 24
+
+
+def test_patches_come_from_all_volumes(labels):
+    other = labels.copy()
+    other[other != UNLABELLED] = 3
+    batch = draw([make_source(labels), make_source(other)], n_classes=4, size=24)
+    from_other = (batch.labels == 3).flatten(1).any(1)
+    assert 0 < int(from_other.sum()) < 24
