@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from napari_weak3d.config import Device
 from napari_weak3d.nn.device import Precision, pick_device, precision_for
 from napari_weak3d.nn.slabs import SlabView, choose_offsets
-from napari_weak3d.nn.tiles import TilePlan, plan_tiles, predict_tiles
+from napari_weak3d.nn.tile_plan import TilePlan, plan_tiles
+from napari_weak3d.nn.tiles import predict_tiles
 from networks import CLASSES, OURS, make_network
 from steps import describe_precision, wait_for
 
