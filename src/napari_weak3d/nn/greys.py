@@ -99,7 +99,7 @@ def _change_channel(channel: Tensor, *, ranges: GreyRanges, rng: np.random.Gener
     gain = sample_factor(ranges.gain, rng=rng)
     offset = rng.uniform(-ranges.offset, ranges.offset)
     happens = rng.random(4) < ranges.chance
-    if happens[0]:
+    if happens[0] and gamma != 1:
         channel = _apply_gamma(channel, exponent=gamma)
     # One affine step for all the rest: value -> (value - mean) * contrast + mean, then * gain + offset.
     factor = contrast if happens[1] else 1.0

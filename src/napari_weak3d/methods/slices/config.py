@@ -45,7 +45,7 @@ class SlicesConfig(TrainConfig):
         description="Side of a training patch (pixels in the plane).",
     )
     pixels: int = Field(
-        204_800,
+        131_072,
         ge=1024,
         le=10**8,
         title="Pixels per step",
