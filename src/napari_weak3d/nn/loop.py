@@ -40,7 +40,7 @@ class Budget:
     _start: float = field(init=False)
     _paused_at: float | None = field(init=False, default=None)
 
-    def __post_init__(self) -> None:  # noqa: D105
+    def __post_init__(self) -> None:
         self._start = self.clock()
 
     @property

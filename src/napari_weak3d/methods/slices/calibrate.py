@@ -8,14 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.methods.slices.neighbours import (
-    Gap,
-    count_likelihoods,
-    find_gap,
-    interpolate,
-    look_up,
-    signed_distances,
-)
+from napari_weak3d.methods.slices.neighbours import Gap, Stack, count_likelihoods, find_gap, look_up
 from napari_weak3d.nn.warp import UNLABELLED
 
 _BIASES = np.linspace(-2, 2, 17)
@@ -98,6 +91,7 @@ def choose_paint_weight(
     held_out: Sequence[HeldOut],
     *,
     painted: Sequence[int],
+    depth: int,
     n_classes: int,
     spacing: tuple[float, float],
     largest: float,
@@ -114,15 +108,20 @@ def choose_paint_weight(
     held_out
         Planes with their predictions.
     painted
-        The complete planes.
+        The complete planes of the stack.
+    depth
+        Planes of the stack.
     largest
         The weight to begin with.
     """
     truths, plain, trials = [], [], []
     for item in held_out:
-        for gap in _gaps_in_use(painted, depth=len(item.dense), rng=rng):
-            evidence = _evidence_of_stand_ins(item, gap=gap, n_classes=n_classes, spacing=spacing, rng=rng)
-            if evidence is not None:
+        stack = Stack(item.dense, n_classes=n_classes, spacing=spacing)
+        for gap in _gaps_in_use(painted, depth=depth, rng=rng):
+            # Where the stack ends within the gap, nothing can stand in for paint.
+            if (gap.before or 0) <= item.plane < len(stack) - (gap.after or 0):
+                likelihoods = count_likelihoods(stack, gap=gap, rng=rng)
+                evidence = look_up(likelihoods, stack.across(item.plane, gap))
                 truths.append(item.truth)
                 plain.append(item.log_probabilities)
                 trials.append(evidence)
@@ -142,19 +141,3 @@ def _gaps_in_use(painted: Sequence[int], *, depth: int, rng: np.random.Generator
     """Some of the gaps around the planes that are not painted."""
     gaps = sorted({find_gap(plane, painted) for plane in range(depth) if plane not in painted}, key=str)
     return [gaps[index] for index in sorted(rng.permutation(len(gaps))[:_GAPS_TRIED])]
-
-
-def _evidence_of_stand_ins(
-    item: HeldOut, *, gap: Gap, n_classes: int, spacing: tuple[float, float], rng: np.random.Generator
-) -> NDArray[np.float32] | None:
-    """What predictions at this gap around a held-out plane say of it; None where the stack ends before."""
-    sides = [item.plane - (gap.before or 0), item.plane + (gap.after or 0)]
-    if sides[0] < 0 or sides[1] >= len(item.dense):
-        return None
-    near = {
-        side: signed_distances(item.dense[side], n_classes=n_classes, spacing=spacing)
-        for side in sides
-        if side != item.plane
-    }
-    likelihoods = count_likelihoods(item.dense, gap=gap, n_classes=n_classes, spacing=spacing, rng=rng)
-    return look_up(likelihoods, interpolate(near, plane=item.plane, gap=gap))

@@ -83,7 +83,7 @@ class Learner:
     fraction: float = 0.0
     """Of the budget, at the last step."""
 
-    def __post_init__(self) -> None:  # noqa: D105
+    def __post_init__(self) -> None:
         self.views = [view_volume(sample.volume, scheme=self.scheme, config=self.config) for sample in self.samples]
         torch.manual_seed(self.config.seed)
         self.members = [

@@ -95,7 +95,7 @@ class SlicesModel:
                 _go_on(learner, start, budget=budget)
             until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
             stopped = yield from train_loop(learner, budget=budget, until=min(config.scoring_share, until))
-            if not stopped and learner.calibration is None:
+            if not stopped and any(map(any, learner.held_out)):
                 for done, total in calibrate(learner):
                     yield Progress(done, total, "scoring held-out slices", _held_out(learner))
             if not stopped:
@@ -259,7 +259,9 @@ def _make_scheme(samples: Sequence[Sample]) -> Scheme:
 
 
 def _seen(start: SlicesModel, samples: Sequence[Sample]) -> list[frozenset[int]]:
-    """For each sample the planes that a model was trained on."""
+    """For each sample the planes that a model was trained on; none if it broke off while it still held planes out."""
+    if start.stored.resume is not None and start.stored.fraction < start.stored.config.scoring_share:
+        return []
     axis = start.stored.scheme.stack_axis
     planes = {known.identity: complete_planes(known.slices, axis) for known in start.stored.paint}
     return [frozenset(planes.get(identify(sample.volume), ())) for sample in samples]

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_weak3d.types import IntLabels
-
 _MARGINS = np.array([0.5, 1.5, 2.5, 3.5, 5.0, 8.0])
 """Edges of the bins of margins, in pixels of the plane's finest spacing."""
 _FAR = 30.0
 """Distances are cut off here: farther from any edge, an object is simply inside or outside."""
 _PSEUDO_COUNT = 20.0
-_SLICES_COUNTED = 8
-"""Slices that each table is counted on: more say the same again."""
+_PLANES_COUNTED = 8
+"""Planes that each table is counted on: more say the same again."""
+COUNTED_SIDE = 512
+"""Pixels of the middle of a plane that are counted on."""
 
 Planes = Mapping[int, NDArray[np.float32]]
 """Signed distances (K, Y, X) by plane index."""
@@ -64,7 +64,11 @@ def signed_distances(
     (K, Y, X) float32, in units of the finest spacing, cut off at +-30.
     """
     sampling = np.array(spacing) / min(spacing)
-    return np.stack([_signed_distance(classes == index, sampling=sampling) for index in range(n_classes)])
+    first = _signed_distance(classes == 0, sampling=sampling)
+    if n_classes == 2:
+        return np.stack([first, -first])
+    rest = [_signed_distance(classes == index, sampling=sampling) for index in range(1, n_classes)]
+    return np.stack([first, *rest])
 
 
 def _signed_distance(mask: NDArray[np.bool_], *, sampling: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -95,39 +99,71 @@ def _bin(interpolated: NDArray[np.float32]) -> NDArray[np.int64]:
     return bins
 
 
-def count_likelihoods(
-    classes: IntLabels, *, gap: Gap, n_classes: int, spacing: tuple[float, float], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Count, in a dense prediction, how slices at this gap predict the one between them.
+class Stack:
+    """A dense prediction, asked for signed distances plane by plane; each is computed once.
 
     Parameters
     ----------
     classes
-        (Z, Y, X) indices of classes.
+        (Z, Y, X) indices of classes; planes larger than 512 x 512 are cropped about their middle: what is counted on
+        them is statistics.
+    n_classes
+        Classes there are.
+    spacing
+        (y, x) in the plane.
+    """
+
+    def __init__(self, classes: NDArray[np.integer], *, n_classes: int, spacing: tuple[float, float]) -> None:
+        rows, columns = (
+            slice(max(0, (side - COUNTED_SIDE) // 2), (side + COUNTED_SIDE) // 2) for side in classes.shape[1:]
+        )
+        self.classes = classes[:, rows, columns]
+        self.n_classes = n_classes
+        self._spacing = spacing
+        self._distances: dict[int, NDArray[np.float32]] = {}
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def distances(self, plane: int) -> NDArray[np.float32]:
+        """Signed distances (K, Y, X) of a plane."""
+        if plane not in self._distances:
+            self._distances[plane] = signed_distances(
+                self.classes[plane], n_classes=self.n_classes, spacing=self._spacing
+            )
+        return self._distances[plane]
+
+    def across(self, plane: int, gap: Gap) -> NDArray[np.float32]:
+        """What the planes at this gap say of the one between them, (K, Y, X)."""
+        sides = [plane - gap.before if gap.before else None, plane + gap.after if gap.after else None]
+        return interpolate({side: self.distances(side) for side in sides if side is not None}, plane=plane, gap=gap)
+
+
+def count_likelihoods(stack: Stack, *, gap: Gap, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Count, in a dense prediction, how planes at this gap predict the one between them.
+
+    Parameters
+    ----------
+    stack
+        The prediction.
     gap
         The distances.
     rng
-        Draws the slices that are counted on.
+        Draws the planes that are counted on.
 
     Returns
     -------
     (K, bins) float32: log-likelihood of what :func:`_bin` gives, for each true class. Where the stack is too short
     for the gap, all zeros: no evidence.
     """
-    n_bins = n_classes * (len(_MARGINS) + 1)
-    planes = range(gap.before or 0, len(classes) - (gap.after or 0))
-    counts = np.full((n_classes, n_bins), _PSEUDO_COUNT)
+    n_bins = stack.n_classes * (len(_MARGINS) + 1)
+    planes = range(gap.before or 0, len(stack) - (gap.after or 0))
+    counts = np.full((stack.n_classes, n_bins), _PSEUDO_COUNT)
     if not planes:
-        return np.zeros((n_classes, n_bins), np.float32)
-    for plane in rng.permutation(planes)[:_SLICES_COUNTED]:
-        sides = [plane - gap.before if gap.before else None, plane + gap.after if gap.after else None]
-        near = {
-            int(side): signed_distances(classes[side], n_classes=n_classes, spacing=spacing)
-            for side in sides
-            if side is not None
-        }
-        found = _bin(interpolate(near, plane=int(plane), gap=gap))
-        pairs = np.bincount((classes[plane] * n_bins + found).ravel(), minlength=counts.size)
+        return np.zeros(counts.shape, np.float32)
+    for plane in map(int, rng.permutation(planes)[:_PLANES_COUNTED]):
+        found = _bin(stack.across(plane, gap))
+        pairs = np.bincount((stack.classes[plane] * n_bins + found).ravel(), minlength=counts.size)
         counts += pairs.reshape(counts.shape)
     likelihoods: NDArray[np.float32] = np.log(counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
     return likelihoods
@@ -162,7 +198,7 @@ def add_evidence(
         For counting.
     """
     n_classes, depth = log_probabilities.shape[:2]
-    classes = log_probabilities.argmax(axis=0).astype(np.int32)
+    stack = Stack(log_probabilities.argmax(axis=0), n_classes=n_classes, spacing=spacing)
     known = {plane: signed_distances(labels, n_classes=n_classes, spacing=spacing) for plane, labels in paint.items()}
     tables: dict[Gap, NDArray[np.float32]] = {}
     for plane in range(depth):
@@ -170,5 +206,5 @@ def add_evidence(
         if plane in known or gap == Gap(None, None):
             continue
         if gap not in tables:
-            tables[gap] = count_likelihoods(classes, gap=gap, n_classes=n_classes, spacing=spacing, rng=rng)
+            tables[gap] = count_likelihoods(stack, gap=gap, rng=rng)
         log_probabilities[:, plane] += weight * look_up(tables[gap], interpolate(known, plane=plane, gap=gap))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_weak3d.methods.slices.calibrate import HeldOut, choose_biases, choose_paint_weight, mean_iou
 from napari_weak3d.methods.slices.instances import PaintedView, choose_settings
 from napari_weak3d.methods.slices.learner import Learner
+from napari_weak3d.methods.slices.neighbours import COUNTED_SIDE
 from napari_weak3d.methods.slices.scheme import Calibration
 from napari_weak3d.methods.slices.targets import BACKGROUND, TOUCH, paint_planes
 from napari_weak3d.nn.slabs import SlabView
@@ -18,8 +19,6 @@ from napari_weak3d.types import IntLabels, Slices
 
 _LEAST = 1e-6
 """Probabilities are not taken for less."""
-_SIDE = 512
-"""Pixels to which planes are cropped for scoring, about their middle."""
 _WINDOW = 24
 """Planes to each side of a held-out one that show how alike slices are."""
 
@@ -66,7 +65,8 @@ def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int)
     """Predict a window of planes around a held-out one with the member that did not see it."""
     view = learner.views[sample]
     lo, hi = max(0, plane - _WINDOW), min(view.shape[1], plane + _WINDOW + 1)
-    rows, columns = (slice(max(0, (side - _SIDE) // 2), (side + _SIDE) // 2) for side in view.shape[2:])
+    half = COUNTED_SIDE // 2
+    rows, columns = (slice(max(0, side // 2 - half), side // 2 + half) for side in view.shape[2:])
     cropped = SlabView(view.image[:, :, rows, columns], view.offsets)
     ensemble = learner.ensemble([learner.members[number]])
     out = np.empty((ensemble.n_outputs(), hi - lo, *cropped.shape[2:]), np.float32)
@@ -107,6 +107,7 @@ def _decide(learner: Learner, found: Sequence[_Found]) -> Calibration:
     weight = choose_paint_weight(
         shifted,
         painted=learner.targets[found[0].sample].complete,
+        depth=learner.views[found[0].sample].shape[1],
         n_classes=n_classes,
         spacing=learner.scheme.stacked(learner.samples[0].volume.spacing)[1:],
         largest=learner.config.paint_weight,

@@ -115,9 +115,9 @@ def paint_planes(slices: Slices, *, stack_axis: int) -> dict[int, IntLabels]:
 def split_planes(targets: PlaneTargets, *, n_parts: int) -> list[tuple[int, ...]]:
     """Share out the planes that can be held out: part m is what member m does not see.
 
-    Complete planes go round the members. Where there are fewer than two, runs of neighbouring planes with any paint
-    do: a patch of a held-out slice's neighbour would flatter. Where there is one run only, nothing can be held out and
-    all parts are empty.
+    Complete planes go round the members; a member that is alone holds out every third one, so that it has some left.
+    Where there are fewer than two, runs of neighbouring planes with any paint do: a patch of a held-out slice's
+    neighbour would flatter. Where there is one run only, nothing can be held out and all parts are empty.
     """
     runs: list[tuple[int, ...]] = [(plane,) for plane in targets.complete]
     if len(runs) < 2:
@@ -126,7 +126,8 @@ def split_planes(targets: PlaneTargets, *, n_parts: int) -> list[tuple[int, ...]
         runs = [tuple(int(plane) for plane in run) for run in np.split(painted, breaks)]
     if len(runs) < 2:
         return [()] * n_parts
-    return [tuple(plane for run in runs[part::n_parts] for plane in run) for part in range(n_parts)]
+    step = n_parts if n_parts > 1 else min(len(runs), 3)
+    return [tuple(plane for run in runs[part::step] for plane in run) for part in range(n_parts)]
 
 
 def hold_out(labels: NDArray[np.int16], planes: Sequence[int]) -> NDArray[np.int16]:
