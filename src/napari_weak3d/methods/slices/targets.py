@@ -37,12 +37,16 @@ class PlaneTargets:
 
 
 def choose_stack_axis(slices: Sequence[Slices], *, spacing: Spacing) -> int:
-    """Choose the axis along which planes are stacked: the one with the most complete slices.
+    """Choose the axis along which planes are stacked: the one whose complete slices have the most pixels.
 
-    Ties, and paint without any complete slice, go to the axis with the longest voxels, then to z.
+    Pixels, not slices: across flat voxels a slice is small, and coarse along one side. Ties, and paint without any
+    complete slice, go to the axis with the longest voxels, then to z.
     """
-    counts = [sum(axis == along for item in slices for along, _ in item.annotated) for axis in range(3)]
-    return max(range(3), key=lambda axis: (counts[axis], spacing[axis], -axis))
+    pixels = [0, 0, 0]
+    for item in slices:
+        for axis, _ in item.annotated:
+            pixels[axis] += item.labels.size // item.labels.shape[axis]
+    return max(range(3), key=lambda axis: (pixels[axis], spacing[axis], -axis))
 
 
 def order_classes(classes: Sequence[PaintClass]) -> tuple[PaintClass, ...]:
