@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,10 @@ class Job:
     preview: SliceIndex | None = None
     model: Path | None = None
     start: Path | None = None
+
+
+PREVIEW_ASKED_S = 13.0
+"""Seconds after the start at which a preview is asked for: an app renews it all the time, 15 s is what is promised."""
 
 
 @dataclass
@@ -113,13 +116,13 @@ def suggest(job: Job, model: Path, count: int) -> tuple[SliceIndex, ...]:
 
 
 class _Watch:
-    """Asks for a preview once, and notes when it comes."""
+    """Asks for a preview once, so late that it just comes within 15 s, and notes when it does."""
 
     def __init__(self, preview: SliceIndex | None) -> None:
         self.last = Progress(0, 0)
         self.preview: NDArray[np.int32] | None = None
         self.preview_s: float | None = None
-        self._commands: Iterator[Command] = iter(() if preview is None else (PreviewSlice(preview),))
+        self._to_ask = preview
         self._start = 0.0
 
     def begin(self) -> None:
@@ -129,7 +132,11 @@ class _Watch:
         return time.perf_counter() - self._start
 
     def next_command(self) -> Command | None:
-        return next(self._commands, None)
+        if self._to_ask is None or self.seconds() < PREVIEW_ASKED_S:
+            return None
+        command = PreviewSlice(self._to_ask)
+        self._to_ask = None
+        return command
 
     def see(self, progress: Progress) -> None:
         # Metrics stay those of the last progress that had any: the very last one often has none.
