@@ -44,12 +44,13 @@ class Counter:
     def take(self, samples):
         self.calls.append(("take", samples))
 
-    def save(self):
-        self.calls.append(("save", self.clock.now))
+    def save(self, fraction):
+        self.calls.append(("save", self.clock.now, fraction))
 
     @property
     def saves(self):
-        return [call[1] for call in self.calls if call[0] == "save"]
+        """(time, fraction of the budget used) of each checkpoint."""
+        return [call[1:] for call in self.calls if call[0] == "save"]
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def test_pause_saves_and_holds_until_resume(clock):
         held = job.send(Pause())
         assert (held.step, held.message) == (1, "paused")
     assert job.send(None).message == "paused"
-    assert learner.saves == [1]
+    assert learner.saves == [(1, 1 / 3)]
     assert job.send(Resume()).step == 2
     finish(job)
     assert len(learner.fractions) == 3
@@ -221,8 +222,8 @@ def test_stop_ends_a_pause_too(clock):
 
 def test_a_checkpoint_is_written_every_20_seconds(clock):
     learner = Counter(clock, seconds=5)
-    finish(train_loop(learner, budget=Budget(1, steps=13, clock=clock)))
-    assert learner.saves == [20, 40, 60]
+    finish(train_loop(learner, budget=Budget(1, steps=16, clock=clock)))
+    assert learner.saves == [(20, 4 / 16), (40, 8 / 16), (60, 12 / 16), (80, 1)]
 
 
 def test_a_job_that_is_closed_does_nothing_more(clock):

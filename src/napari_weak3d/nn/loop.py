@@ -106,8 +106,8 @@ class Learner(Protocol):
     def take(self, samples: tuple[Sample, ...]) -> None:
         """Go on with this annotation."""
 
-    def save(self) -> None:
-        """Write a checkpoint."""
+    def save(self, fraction: float) -> None:
+        """Write a checkpoint; ``fraction`` is how much of the budget is used."""
 
 
 def train_loop(learner: Learner, *, budget: Budget, until: float = 1.0, save_every_s: float = 20.0) -> Job:
@@ -141,16 +141,31 @@ def train_loop(learner: Learner, *, budget: Budget, until: float = 1.0, save_eve
         budget.done += 1
         if budget.done == 1 or budget.clock() - last_report >= _REPORT_S:
             last_report = budget.clock()
-            if (yield from _talk(learner, budget, metrics)):
+            if (yield from talk(learner, budget=budget, metrics=metrics)):
                 return True
         if budget.clock() - last_saved >= save_every_s:
-            learner.save()
+            learner.save(budget.fraction)
             last_saved = budget.clock()
     return False
 
 
-def _talk(learner: Learner, budget: Budget, metrics: Mapping[str, float]) -> Job:
-    """Report, and do what is asked, until nothing more is shown; whether to stop."""
+def talk(learner: Learner, *, budget: Budget, metrics: Mapping[str, float]) -> Job:
+    """Report once, and do what is asked until nothing more is; also for work between two loops.
+
+    Parameters
+    ----------
+    learner
+        Obeys; its ``notice`` is the message.
+    budget
+        Does not run while paused.
+    metrics
+        To report.
+
+    Returns
+    -------
+    bool
+        Whether a Stop came.
+    """
     preview: Preview | None = None
     while True:
         command = yield _report(budget, metrics, preview, message=learner.notice)
@@ -174,7 +189,7 @@ def _obey(learner: Learner, command: Command | None) -> Preview | None:
 def _wait(learner: Learner, budget: Budget) -> Generator[Progress, Command | None, Command | None]:
     """Hold until Resume or Stop, answering what else is asked meanwhile; the command that ended it."""
     budget.pause()
-    learner.save()
+    learner.save(budget.fraction)
     preview: Preview | None = None
     while True:
         command = yield _report(budget, {}, preview, message="paused")

@@ -31,6 +31,7 @@ from napari_weak3d.nn.losses import balance_classes, dice_loss, map_loss, softma
 from napari_weak3d.nn.member import Compute, Member
 from napari_weak3d.nn.sampling import Batch, Shape, Source, draw_batch, find_spots
 from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.types import Preview, Sample, SliceIndex, Slices, Spacing
 
@@ -81,7 +82,7 @@ class Learner:
     notice: str = "training"
     log: list[LogRow] = field(default_factory=list)
     fraction: float = 0.0
-    """Of the budget, at the last step."""
+    """Of the budget, at the last checkpoint."""
 
     def __post_init__(self) -> None:
         self.views = [view_volume(sample.volume, scheme=self.scheme, config=self.config) for sample in self.samples]
@@ -142,8 +143,15 @@ class Learner:
         if self.config.network is Network.PAPER:
             return _PAPER_PATCH
         smallest = [min(view.shape[axis] for view in self.views) for axis in (2, 3)]
-        y, x = (min(self.config.patch, -(-side // 16) * 16) for side in smallest)
+        y, x = (self._round_patch(min(self.config.patch, side), axis) for axis, side in enumerate(smallest))
         return 1, y, x
+
+    def _round_patch(self, side: int, axis: int) -> int:
+        """Round up to what the network takes; two pixels at its coarsest level, of one there are no statistics."""
+        net = self.members[0].net
+        assert isinstance(net, PlanarUNet)
+        step = net.multiple[1 + axis]
+        return max(2 * step, -(-side // step) * step)
 
     def _choose_batch_size(self) -> int:
         return max(1, self.config.pixels // int(np.prod(self._patch)))
@@ -192,7 +200,6 @@ class Learner:
 
     def step(self, fraction: float) -> Mapping[str, float]:
         """Step the member whose turn it is; on less memory than needed, go on with smaller batches or patches."""
-        self.fraction = fraction
         number, progress, spots_of = self._whose_turn(fraction)
         try:
             batch = self._next_batch(number, spots_of)
@@ -236,10 +243,9 @@ class Learner:
         if self._batch_size > 1:
             self._batch_size //= 2
             self.notice = f"out of memory: going on with {self._batch_size} patches a step"
-        elif self.config.network is Network.PLANAR and max(self._patch) > _SMALLEST_PATCH:
-            y, x = (max(_SMALLEST_PATCH, side // 32 * 16) for side in self._patch[1:])
-            self._patch = (1, y, x)
-            self.notice = f"out of memory: going on with patches of {y} x {x} pixels"
+        elif self.config.network is Network.PLANAR and (smaller := self._halve_patch()) != self._patch:
+            self._patch = smaller
+            self.notice = f"out of memory: going on with patches of {smaller[1]} x {smaller[2]} pixels"
         else:
             raise ConfigError(
                 f"out of memory even with one patch of {' x '.join(map(str, self._patch))} voxels: close other "
@@ -249,11 +255,19 @@ class Learner:
             )
         self._prefetched = None
 
+    def _halve_patch(self) -> Shape:
+        halves = [max(min(side, _SMALLEST_PATCH), side // 2) for side in self._patch[1:]]
+        y, x = (
+            min(side, self._round_patch(half, axis))
+            for axis, (side, half) in enumerate(zip(self._patch[1:], halves, strict=True))
+        )
+        return 1, y, x
+
     # ---- what the loop asks for
 
     def show(self, where: SliceIndex, *, sample: int) -> Preview:
-        """Predict one slice with the members there are."""
-        axis, index = where
+        """Predict one slice with the members there are; beyond the volume, the nearest slice there is."""
+        axis, index = where[0], min(max(where[1], 0), self.samples[sample].volume.shape[where[0]] - 1)
         view = self.views[sample]
         stack_axes = [self.scheme.stack_axis, *(a for a in range(3) if a != self.scheme.stack_axis)]
         along = stack_axes.index(axis)
@@ -268,7 +282,7 @@ class Learner:
         labels = self._as_values(scores.argmax(0))
         # The remaining two axes come in the stack's order; a person expects them as z, y, x.
         remaining = [a for a in stack_axes if a != axis]
-        return Preview(where, labels if remaining[0] < remaining[1] else labels.T, sample)
+        return Preview((axis, index), labels if remaining[0] < remaining[1] else labels.T, sample)
 
     def _as_values(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         if self.scheme.paint == "objects":
@@ -280,11 +294,16 @@ class Learner:
         if [sample.volume.shape for sample in samples] != [sample.volume.shape for sample in self.samples]:
             self.notice = "other images were opened: they are not part of this training"
             return
-        self.samples = samples
+        before, self.samples = self.samples, samples
         self._read_paint()
+        if not any(self._spots[-1].counts):
+            self.notice = "nothing is painted any more: going on with the paint there was"
+            self.samples = before
+            self._read_paint()
 
-    def save(self) -> None:
+    def save(self, fraction: float) -> None:
         """Write a checkpoint."""
+        self.fraction = fraction
         self.save_to(self)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from napari_weak3d.methods.slices.storage import (
 from napari_weak3d.methods.slices.suggesting import rank_slices
 from napari_weak3d.methods.slices.targets import choose_stack_axis, complete_planes, order_classes
 from napari_weak3d.nn.device import pick_device, precision_for
-from napari_weak3d.nn.loop import Budget, train_loop
+from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.types import Prediction, Progress, Sample, SliceIndex, Slices, Volume
 
@@ -93,15 +93,14 @@ class SlicesModel:
         try:
             if start is not None:
                 _go_on(learner, start, budget=budget)
+            scoring = budget.fraction < config.scoring_share and any(map(any, learner.held_out))
             until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
             stopped = yield from train_loop(learner, budget=budget, until=min(config.scoring_share, until))
-            if not stopped and any(map(any, learner.held_out)):
-                for done, total in calibrate(learner):
-                    yield Progress(done, total, "scoring held-out slices", _held_out(learner))
+            if not stopped and scoring:
+                stopped = yield from _score(learner, budget)
             if not stopped:
                 stopped = yield from train_loop(learner, budget=budget, until=until)
-            learner.fraction = learner.fraction if stopped else 1.0
-            learner.save()
+            learner.save(budget.fraction if stopped else 1.0)
             yield Progress(budget.done, budget.done, "done", _held_out(learner), 0.0)
         finally:
             learner.close()
@@ -259,12 +258,18 @@ def _make_scheme(samples: Sequence[Sample]) -> Scheme:
 
 
 def _seen(start: SlicesModel, samples: Sequence[Sample]) -> list[frozenset[int]]:
-    """For each sample the planes that a model was trained on; none if it broke off while it still held planes out."""
-    if start.stored.resume is not None and start.stored.fraction < start.stored.config.scoring_share:
+    """For each sample the planes that a model was trained on, and cannot be tested on.
+
+    None where a training goes on that broke off while it still held planes out, and the paint is the same: its members
+    hold out what they held out before.
+    """
+    stored, axis = start.stored, start.stored.scheme.stack_axis
+    known = {paint.identity: complete_planes(paint.slices, axis) for paint in stored.paint}
+    before = [known.get(identify(sample.volume), ()) for sample in samples]
+    now = [complete_planes(sample.annotation, axis) for sample in samples if isinstance(sample.annotation, Slices)]
+    if stored.resume is not None and stored.fraction < stored.config.scoring_share and before == now:
         return []
-    axis = start.stored.scheme.stack_axis
-    planes = {known.identity: complete_planes(known.slices, axis) for known in start.stored.paint}
-    return [frozenset(planes.get(identify(sample.volume), ())) for sample in samples]
+    return [frozenset(planes) for planes in before]
 
 
 def _go_on(learner: Learner, start: SlicesModel, *, budget: Budget) -> None:
@@ -291,12 +296,28 @@ def _go_on(learner: Learner, start: SlicesModel, *, budget: Budget) -> None:
     learner.calibration = stored.calibration
     unfinished = stored.resume is not None and len(stored.resume) == len(learner.members)
     for number, member in enumerate(learner.members):
-        if unfinished and stored.resume is not None:
-            member.load_state(stored.resume[number])
-        else:
-            member.start_from(stored.weights[number % len(stored.weights)])
+        try:
+            if unfinished and stored.resume is not None:
+                member.load_state(stored.resume[number])
+            else:
+                member.start_from(stored.weights[number % len(stored.weights)])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise ModelError(
+                f"the weights of the model to go on from do not fit its network: {error}", where="from"
+            ) from None
     if unfinished:
         budget.skip(stored.fraction)
+
+
+def _score(learner: Learner, budget: Budget) -> Job:
+    """Calibrate on held-out slices; takes commands between them, and returns whether one was Stop."""
+    before = learner.notice
+    for done, total in calibrate(learner):
+        learner.notice = f"scoring held-out slices ({done} of {total})"
+        if (yield from talk(learner, budget=budget, metrics=_held_out(learner))):
+            return True
+    learner.notice = before
+    return False
 
 
 def _held_out(learner: Learner) -> dict[str, float]:
