@@ -139,5 +139,7 @@ def choose_paint_weight(
 
 def _gaps_in_use(painted: Sequence[int], *, depth: int, rng: np.random.Generator) -> list[Gap]:
     """Some of the gaps around the planes that are not painted."""
-    gaps = sorted({find_gap(plane, painted) for plane in range(depth) if plane not in painted}, key=str)
+    found = {find_gap(plane, painted) for plane in range(depth) if plane not in painted}
+    # Without any complete plane there is no paint to either side, and no evidence to weigh.
+    gaps = sorted(found - {Gap(None, None)}, key=str)
     return [gaps[index] for index in sorted(rng.permutation(len(gaps))[:_GAPS_TRIED])]
