@@ -71,11 +71,13 @@ def choose_biases(held_out: Sequence[HeldOut], *, n_classes: int) -> NDArray[np.
 
     Returns
     -------
-    (K,) float32; the first is 0. All 0 where nothing is held out.
+    (K,) float32; the first is 0, and so is that of a class that no held-out plane shows: not finding it would score
+    best.
     """
     biases = np.zeros(n_classes, np.float32)
     truths = [item.truth for item in held_out]
-    for index in range(1, n_classes) if held_out else ():
+    shown = [index for index in range(1, n_classes) if any((truth == index).any() for truth in truths)]
+    for index in shown:
         scores = []
         for bias in _BIASES:
             trial = biases.copy()
@@ -130,7 +132,8 @@ def choose_paint_weight(
         guesses = [(own + weight * other).argmax(0) for own, other in zip(plain, trials, strict=True)]
         return mean_iou(guesses, truths, n_classes=n_classes)
 
-    if not truths or largest == 0:
+    # Planes of background alone cannot tell either.
+    if largest == 0 or not any((truth > 0).any() for truth in truths):
         return largest
     least = score(0) - _TOLERANCE
     weights = np.linspace(largest, 0, _WEIGHT_STEPS + 1)

@@ -138,9 +138,11 @@ def _as_foreground(item: HeldOut) -> HeldOut:
     return HeldOut(item.plane, two, item.truth.clip(max=1), item.dense.clip(max=1))
 
 
-def _score(held_out: Sequence[HeldOut], *, n_classes: int) -> float:
+def _score(held_out: Sequence[HeldOut], *, n_classes: int) -> float | None:
+    """Mean IoU; None where only background is there and found."""
     guesses = [item.log_probabilities.argmax(0) for item in held_out]
-    return mean_iou(guesses, [item.truth for item in held_out], n_classes=n_classes)
+    score = mean_iou(guesses, [item.truth for item in held_out], n_classes=n_classes)
+    return None if np.isnan(score) else score
 
 
 def as_object_maps(outputs: NDArray[np.float32], *, biases: Sequence[float]) -> NDArray[np.float32]:
