@@ -28,7 +28,7 @@ class PlaneTargets:
     maps
         (E, Z, Y, X) float32 in 0..1: for objects the core map, else E = 0.
     complete
-        Planes of the stack that are complete, ascending.
+        Planes of the stack that are complete, no voxel unlabelled, ascending.
     """
 
     labels: NDArray[np.int16]
@@ -57,7 +57,8 @@ def order_classes(classes: Sequence[PaintClass]) -> tuple[PaintClass, ...]:
 def make_class_targets(slices: Slices, *, classes: Sequence[PaintClass], stack_axis: int) -> PlaneTargets:
     """Turn painted classes into class indices.
 
-    Unpainted voxels of complete slices, along any axis, are background; all other unpainted voxels are unlabelled.
+    Unpainted voxels of complete slices, along any axis, are background; all other unpainted voxels are unlabelled, and
+    so are values that are no class: a plane with any of them does not count as complete.
 
     Parameters
     ----------
@@ -74,10 +75,11 @@ def make_class_targets(slices: Slices, *, classes: Sequence[PaintClass], stack_a
     index_of[0] = UNLABELLED
     labels = index_of[slices.labels]
     for axis, at in slices.annotated:
-        plane = np.moveaxis(labels, axis, 0)[at]
-        plane[plane == UNLABELLED] = 0
+        plane, paint = (np.moveaxis(array, axis, 0)[at] for array in (labels, slices.labels))
+        plane[paint == 0] = 0
     stacked = np.ascontiguousarray(np.moveaxis(labels, stack_axis, 0))
-    return PlaneTargets(stacked, np.empty((0, *stacked.shape), np.float32), complete_planes(slices, stack_axis))
+    complete = tuple(plane for plane in complete_planes(slices, stack_axis) if (stacked[plane] != UNLABELLED).all())
+    return PlaneTargets(stacked, np.empty((0, *stacked.shape), np.float32), complete)
 
 
 def make_object_targets(slices: Slices, *, stack_axis: int, spacing: Spacing) -> PlaneTargets:
