@@ -40,13 +40,14 @@ def choose_stack_axis(slices: Sequence[Slices], *, spacing: Spacing) -> int:
     """Choose the axis along which planes are stacked: the one whose complete slices have the most pixels.
 
     Pixels, not slices: across flat voxels a slice is small, and coarse along one side. Ties, and paint without any
-    complete slice, go to the axis with the longest voxels, then to z.
+    complete slice, go to an axis of one slice (a 2D image), then to the axis with the longest voxels, then to z.
     """
     pixels = [0, 0, 0]
     for item in slices:
         for axis, _ in item.annotated:
             pixels[axis] += item.labels.size // item.labels.shape[axis]
-    return max(range(3), key=lambda axis: (pixels[axis], spacing[axis], -axis))
+    is_flat = [all(item.labels.shape[axis] == 1 for item in slices) for axis in range(3)]
+    return max(range(3), key=lambda axis: (pixels[axis], is_flat[axis], spacing[axis], -axis))
 
 
 def order_classes(classes: Sequence[PaintClass]) -> tuple[PaintClass, ...]:
