@@ -16,7 +16,7 @@ from napari_weak3d.methods.slices.instances import find_instances
 from napari_weak3d.methods.slices.neighbours import add_evidence
 from napari_weak3d.methods.slices.scheme import Calibration, Scheme
 from napari_weak3d.methods.slices.scoring import as_object_maps
-from napari_weak3d.methods.slices.targets import make_class_targets, paint_planes
+from napari_weak3d.methods.slices.targets import BACKGROUND, make_class_targets, paint_planes
 from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.types import IntLabels, ObjectRow, Prediction, Progress, Slices, Volume
 
@@ -53,6 +53,7 @@ def segment_volume(
     for done, total in ensemble.predict(view, out=out, on_shrink=notices.append):
         command = yield Progress(done, total, notices[-1])
         if isinstance(command, Stop):
+            out[BACKGROUND, ~out[: scheme.n_classes].any(axis=0)] = 1
             break
     if scheme.paint == "objects":
         return _make_objects(out, volume, scheme=scheme, calibration=calibration, config=config, paint=paint)
