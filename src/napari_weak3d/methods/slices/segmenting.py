@@ -39,6 +39,8 @@ def segment_volume(
 
     Parameters
     ----------
+    config
+        Settings of segmenting; those of the networks are ``ensemble.config``.
     paint
         What is known of this very volume, or None.
 
@@ -47,7 +49,7 @@ def segment_volume(
     Progress
         Per tile. Send Stop to end early: what is not predicted yet comes out as background.
     """
-    view = view_volume(volume, scheme=scheme, config=config)
+    view = view_volume(volume, scheme=scheme, config=ensemble.config)
     out = np.zeros((ensemble.n_outputs(), *view.shape[1:]), np.float32)
     notices = ["segmenting"]
     for done, total in ensemble.predict(view, out=out, on_shrink=notices.append):
