@@ -38,11 +38,13 @@ def normalise(image: Any, *, spacing: Spacing) -> NDArray[np.float32]:
     -------
     (2C, Z, Y, X) float32 in -6..6: channel 2c is the brightness of channel c, 2c + 1 its local contrast.
     """
-    channels = []
+    # Filled channel by channel: of a large volume, lists and stacks of channels would be held two or three times.
+    normal = np.empty((2 * image.shape[0], *image.shape[1:]), np.float32)
     for channel in range(image.shape[0]):
         bright = _compress(np.asarray(image[channel], dtype=np.float32))
-        channels += [bright, _local_contrast(bright, spacing=spacing)]
-    return np.stack(channels).clip(-_LARGEST, _LARGEST).astype(np.float32, copy=False)
+        np.clip(_local_contrast(bright, spacing=spacing), -_LARGEST, _LARGEST, out=normal[2 * channel + 1])
+        np.clip(bright, -_LARGEST, _LARGEST, out=normal[2 * channel])
+    return normal
 
 
 def _compress(values: NDArray[np.float32]) -> NDArray[np.float32]:
