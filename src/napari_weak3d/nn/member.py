@@ -78,6 +78,8 @@ class Member:
         rate = self._learning_rate * min(1.0, (self.steps + 1) / _WARM_UP) * max(1e-3, 1 - fraction) ** _POWER
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        # Now, not after the step: one that ran out of memory halfway leaves gradients behind.
+        self._optimizer.zero_grad(set_to_none=True)
         with self.compute.precision.autocast(self.compute.device):
             logits = self.net(self.compute.to_device(image))
         value = loss(logits.float())
@@ -86,7 +88,6 @@ class Member:
         nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
         self.steps += 1
         self._average()
         return value.item()
