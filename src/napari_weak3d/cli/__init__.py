@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(error.message)
         except OSError as error:  # what no reader or writer foresaw: say it, without a traceback
             return _complain(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
+        except MemoryError:
+            return _complain("out of memory: the volume does not fit; crop it, or close other programs")
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return EXIT_INTERRUPTED
