@@ -19,6 +19,7 @@ from napari_weak3d.methods.slices.scheme import Calibration, Scheme
 from napari_weak3d.methods.slices.targets import (
     OBJECT,
     PlaneTargets,
+    extend_split,
     hold_out,
     make_class_targets,
     make_object_targets,
@@ -96,16 +97,23 @@ class Learner:
         self._patch = self._choose_patch()
         self._batch_size = self._choose_batch_size()
         self._began = time.monotonic()
-        self._read_paint()
+        self.targets: list[PlaneTargets] = []
+        self._learn_from([self._make_targets(sample) for sample in self.samples])
 
     # ---- data
 
-    def _read_paint(self) -> None:
-        """Make targets, folds and patches' centres from the samples as they are now."""
-        self.targets = [self._make_targets(sample) for sample in self.samples]
+    def _learn_from(self, targets: list[PlaneTargets]) -> None:
+        """Settle what members hold out, and where patches lie."""
         n_members = len(self.members)
-        splits = [split_planes(targets, n_parts=n_members) for targets in self.targets]
-        seen = self.seen_before or [frozenset()] * len(self.samples)
+        if self.targets:
+            splits = [
+                extend_split(new, before=old, parts=[planes[sample] for planes in self.held_out])
+                for sample, (new, old) in enumerate(zip(targets, self.targets, strict=True))
+            ]
+        else:
+            splits = [split_planes(new, n_parts=n_members) for new in targets]
+        self.targets = targets
+        seen = self.seen_before or [frozenset()] * len(targets)
         # What a model that we start from has seen, it cannot be tested on.
         self.held_out = [
             [
@@ -114,9 +122,12 @@ class Learner:
             ]
             for m in range(n_members)
         ]
-        self._sources = [self._make_sources(self.held_out[m]) for m in range(n_members)]
-        self._sources.append(self._make_sources([()] * len(self.samples)))
+        nothing: list[tuple[int, ...]] = [()] * len(targets)
+        self._sources = [self._make_sources(planes) for planes in (*self.held_out, nothing)]
         self._spots = [find_spots(sources, n_classes=self.scheme.n_classes) for sources in self._sources]
+        for m in range(n_members):
+            if not any(self._spots[m].counts):  # all else was rubbed out: better no score than nothing to learn from
+                self.held_out[m], self._sources[m], self._spots[m] = nothing, self._sources[-1], self._spots[-1]
         counts = torch.tensor(self._spots[-1].counts)
         self._class_weights = balance_classes(counts, strength=self.config.balance).to(self.compute.device)
         self._prefetched = None
@@ -294,12 +305,12 @@ class Learner:
         if [sample.volume.shape for sample in samples] != [sample.volume.shape for sample in self.samples]:
             self.notice = "other images were opened: they are not part of this training"
             return
-        before, self.samples = self.samples, samples
-        self._read_paint()
-        if not any(self._spots[-1].counts):
+        targets = [self._make_targets(sample) for sample in samples]
+        if not any((item.labels != UNLABELLED).any() for item in targets):
             self.notice = "nothing is painted any more: going on with the paint there was"
-            self.samples = before
-            self._read_paint()
+            return
+        self.samples = samples
+        self._learn_from(targets)
 
     def save(self, fraction: float) -> None:
         """Write a checkpoint."""

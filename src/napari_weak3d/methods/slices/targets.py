@@ -128,13 +128,38 @@ def split_planes(targets: PlaneTargets, *, n_parts: int) -> list[tuple[int, ...]
     """
     runs: list[tuple[int, ...]] = [(plane,) for plane in targets.complete]
     if len(runs) < 2:
-        painted = np.flatnonzero((targets.labels != UNLABELLED).any(axis=(1, 2)))
+        painted = labelled_planes(targets)
         breaks = np.flatnonzero(np.diff(painted) > 1) + 1
         runs = [tuple(int(plane) for plane in run) for run in np.split(painted, breaks)]
     if len(runs) < 2:
         return [()] * n_parts
     step = n_parts if n_parts > 1 else min(len(runs), 3)
     return [tuple(plane for run in runs[part::step] for plane in run) for part in range(n_parts)]
+
+
+def extend_split(
+    targets: PlaneTargets, *, before: PlaneTargets, parts: Sequence[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """Share out the planes of paint that has grown: old planes stay where they were, new ones go round.
+
+    A member has learned from the planes outside its part by then, and cannot be tested on them; so a plane that was in
+    no part stays in none.
+
+    Parameters
+    ----------
+    targets
+        The paint as it is now.
+    before, parts
+        As it was, and how its planes were shared out.
+    """
+    now, old = set(labelled_planes(targets).tolist()), set(labelled_planes(before).tolist())
+    fresh = split_planes(targets, n_parts=len(parts))
+    return [tuple(sorted(now & set(part) | (set(added) - old))) for part, added in zip(parts, fresh, strict=True)]
+
+
+def labelled_planes(targets: PlaneTargets) -> NDArray[np.intp]:
+    """Planes of which anything is labelled, ascending."""
+    return np.flatnonzero((targets.labels != UNLABELLED).any(axis=(1, 2)))
 
 
 def hold_out(labels: NDArray[np.int16], planes: Sequence[int]) -> NDArray[np.int16]:
