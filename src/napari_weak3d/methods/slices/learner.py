@@ -48,7 +48,7 @@ _MAP_INFLUENCE = 4.0
 """Of the map loss, whose values are small, beside the others (ours)."""
 _PAPER_PATCH: Shape = (116, 132, 132)
 _STRIP = 48
-"""Pixels to each side that a preview across the stack is computed with."""
+"""Voxels to each side that a preview is computed with, where no slab brings its neighbours along."""
 _SMALLEST_PATCH = 32
 _FLAT = 1e3
 """How much longer than wide a voxel is said to be, so that patches of one plane are never tilted."""
@@ -331,7 +331,7 @@ def _crop_centre(volume: Tensor, shape: Sequence[int]) -> Tensor:
 
 def _cut_out(view: SlabView, *, along: int, index: int) -> tuple[NDArray[np.float32] | SlabView, int]:
     """Give what a slice needs to be predicted, and where in it the slice lies."""
-    if along == 0:
+    if along == 0 and len(view.offsets) > 1:
         return view[:, index : index + 1, :, :], 0
     lo = max(0, index - _STRIP)
     cut = [slice(None)] * 4
