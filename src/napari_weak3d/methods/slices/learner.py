@@ -98,6 +98,7 @@ class Learner:
         self._batch_size = self._choose_batch_size()
         self._began = time.monotonic()
         self.targets: list[PlaneTargets] = []
+        self.held_out: list[list[tuple[int, ...]]] = []
         self._learn_from([self._make_targets(sample) for sample in self.samples])
 
     # ---- data
@@ -113,7 +114,7 @@ class Learner:
         else:
             splits = [split_planes(new, n_parts=n_members) for new in targets]
         self.targets = targets
-        seen = self.seen_before or [frozenset()] * len(targets)
+        seen = self.seen_before or [frozenset[int]()] * len(targets)
         # What a model that we start from has seen, it cannot be tested on.
         self.held_out = [
             [
