@@ -93,10 +93,9 @@ class SlicesModel:
         try:
             if start is not None:
                 _go_on(learner, start, budget=budget)
-            scoring = budget.fraction < config.scoring_share and any(map(any, learner.held_out))
             until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
             stopped = yield from train_loop(learner, budget=budget, until=min(config.scoring_share, until))
-            if not stopped and scoring:
+            if not stopped and config.scoring_share > 0 and any(map(any, learner.held_out)):
                 stopped = yield from _score(learner, budget)
             if not stopped:
                 stopped = yield from train_loop(learner, budget=budget, until=until)
@@ -260,14 +259,14 @@ def _make_scheme(samples: Sequence[Sample]) -> Scheme:
 def _seen(start: SlicesModel, samples: Sequence[Sample]) -> list[frozenset[int]]:
     """For each sample the planes that a model was trained on, and cannot be tested on.
 
-    None where a training goes on that broke off while it still held planes out, and the paint is the same: its members
-    hold out what they held out before.
+    None where a training goes on that broke off before it was scored, and the paint is the same: its members hold out
+    what they held out before.
     """
     stored, axis = start.stored, start.stored.scheme.stack_axis
     known = {paint.identity: complete_planes(paint.slices, axis) for paint in stored.paint}
     before = [known.get(identify(sample.volume), ()) for sample in samples]
     now = [complete_planes(sample.annotation, axis) for sample in samples if isinstance(sample.annotation, Slices)]
-    if stored.resume is not None and stored.fraction < stored.config.scoring_share and before == now:
+    if stored.resume is not None and stored.calibration.held_out_iou is None and before == now:
         return []
     return [frozenset(planes) for planes in before]
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_weak3d import __version__
-from napari_weak3d.errors import ModelError
+from napari_weak3d.errors import ModelError, StorageError
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.models import MODEL, SCHEMA, read_description
 from napari_weak3d.methods.slices.config import SlicesConfig
@@ -76,7 +76,7 @@ def write_model(folder: Path, stored: Stored) -> None:
     StorageError
         A file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     _save_tensors(folder / WEIGHTS, stored.weights)
     if stored.resume is not None:
         _save_tensors(folder / RESUME, stored.resume)
@@ -102,7 +102,7 @@ def write_model(folder: Path, stored: Stored) -> None:
 
 def write_paint(folder: Path, paint: Sequence[KnownPaint]) -> None:
     """Write the paint itself; needed only when it changed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     with atomic_file(folder / PAINT) as temporary, temporary.open("wb") as file:
         arrays: dict[str, Any] = {f"labels_{index}": known.slices.labels for index, known in enumerate(paint)}
         np.savez_compressed(file, **arrays)
@@ -149,6 +149,17 @@ def read_model(folder: Path) -> Stored:
         ) from error
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the model's folder {folder}: {error.strerror}; choose another place",
+            where=str(folder),
+            value=error,
+        ) from error
+
+
 def _save_tensors(file: Path, members: Sequence[Mapping[str, Tensor]]) -> None:
     flat = {
         f"member{index}.{name}": tensor.detach().cpu().contiguous()
@@ -166,6 +177,8 @@ def _load_tensors(file: Path) -> tuple[dict[str, Tensor], ...]:
         raise ModelError(f"the model in {file.parent} has no {file.name}: it is incomplete", where=str(file)) from None
     except (OSError, SafetensorError) as error:
         raise ModelError(f"the model's file {file} is damaged: {error}", where=str(file)) from None
+    if not flat:
+        raise ModelError(f"the model's file {file} is damaged: it holds no network", where=str(file))
     members: dict[int, dict[str, Tensor]] = {}
     for name, tensor in flat.items():
         member, rest = name.split(".", 1)

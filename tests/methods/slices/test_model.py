@@ -1,0 +1,211 @@
+"""A slices model from paint to labels: what is painted stays, stopped trainings go on, both networks work."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
+from napari_weak3d.messages import Pause, Resume, Stop
+from napari_weak3d.methods.slices.model import SlicesModel
+from napari_weak3d.samples import paint_slices
+from napari_weak3d.types import PaintClass, Sample, Slices, Volume
+
+pytestmark = pytest.mark.slow
+
+
+def read_weights(folder):
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def test_cells_of_a_tiny_volume_are_found_between_painted_slices(fit, finish, cells, truth, tmp_path):
+    _, model = finish(fit(tmp_path / "model", steps=60, learning_rate=0.01))
+    _, prediction = finish(model.predict(cells, settings={"use_paint": False}))
+    found, cell = prediction.labels > 0, truth > 0
+    assert (found & cell).sum() > 0.7 * (found | cell).sum()
+    assert model.stored.calibration.held_out_iou > 0.5
+    assert model.stored.summary["steps"] == 60
+
+
+def test_the_held_out_score_is_reported(fit, finish, tmp_path):
+    progress, model = finish(fit(tmp_path / "model"))
+    assert progress[-1].metrics["held_out_iou"] == model.stored.calibration.held_out_iou
+    assert any("scoring" in item.message for item in progress)
+
+
+def test_one_painted_slice_has_no_held_out_score(fit, finish, paint, tmp_path):
+    progress, model = finish(fit(tmp_path / "model", samples=[paint((1, 0, 0))]))
+    assert model.stored.calibration.held_out_iou is None
+    assert "held_out_iou" not in progress[-1].metrics
+
+
+def test_nothing_is_scored_where_no_share_is_left_for_scoring(fit, finish, tmp_path):
+    progress, model = finish(fit(tmp_path / "model", scoring_share=0))
+    assert model.stored.calibration.held_out_iou is None
+    assert not any("scoring" in item.message for item in progress)
+
+
+@pytest.mark.parametrize("per_axis", [(3, 0, 0), (1, 3, 0), (0, 2, 2)])
+def test_complete_slices_of_classes_come_out_as_painted(per_axis, fit, finish, paint, tmp_path):
+    sample = paint(per_axis)
+    _, model = finish(fit(tmp_path / "model", samples=[sample]))
+    _, prediction = finish(model.predict(sample.volume))
+    for axis, index in sample.annotation.annotated:
+        painted, found, unsure = (
+            np.take(image, index, axis=axis)
+            for image in (sample.annotation.labels, prediction.classes, prediction.uncertainty)
+        )
+        np.testing.assert_array_equal(found, painted)
+        assert not unsure.any()
+
+
+def test_scribbles_come_out_as_painted_too(fit, finish, cells, tmp_path):
+    labels = np.zeros(cells.shape, np.int32)
+    labels[4, 10:14, 10:14], labels[4, 0:3], labels[8, 30:36, 28:32] = 2, 1, 2
+    classes = (PaintClass(1, "background", background=True), PaintClass(2, "cell"))
+    _, model = finish(fit(tmp_path / "model", samples=[Sample(cells, Slices(labels, classes=classes))]))
+    _, prediction = finish(model.predict(cells))
+    np.testing.assert_array_equal(prediction.classes[labels > 0], labels[labels > 0])
+    assert set(np.unique(prediction.classes)) <= {1, 2}
+    assert not prediction.labels[prediction.classes == 1].any()
+
+
+def test_complete_slices_of_objects_come_out_as_painted(fit, finish, cells, object_sample, tmp_path):
+    _, model = finish(fit(tmp_path / "model", samples=[object_sample]))
+    _, prediction = finish(model.predict(cells))
+    assert prediction.classes is None
+    for _, index in object_sample.annotation.annotated:
+        np.testing.assert_array_equal(prediction.labels[index], object_sample.annotation.labels[index])
+        assert not prediction.uncertainty[index].any()
+
+
+def test_paint_is_left_out_on_demand_and_for_other_volumes(fit, finish, trained, cells):
+    model = SlicesModel.load(trained)
+    _, without = finish(model.predict(cells, settings={"use_paint": False}))
+    shifted = Volume(cells.data + np.float32(0.125), cells.spacing)
+    _, other = finish(model.predict(shifted))
+    assert without.uncertainty[[2, 6, 10]].all()
+    assert other.uncertainty[[2, 6, 10]].all()
+
+
+def test_the_painted_volume_is_recognised_by_its_values_alone(finish, trained, cells):
+    renamed = Volume(cells.data.astype(np.float64), cells.spacing, "um", "a copy")
+    _, prediction = finish(SlicesModel.load(trained).predict(renamed))
+    assert not prediction.uncertainty[[2, 6, 10]].any()
+
+
+@pytest.mark.parametrize("after", [2, 8, 10, 13])
+def test_a_stopped_training_goes_on_as_if_it_never_stopped(after, fit, finish, tmp_path):
+    finish(fit(tmp_path / "straight", steps=12))
+    finish(fit(tmp_path / "broken", steps=12), *[None] * (after - 1), Stop())
+    part = SlicesModel.load(tmp_path / "broken")
+    assert part.stored.fraction < 1
+    assert (tmp_path / "broken" / "resume.safetensors").exists()
+    progress, _ = finish(fit(tmp_path / "broken", steps=12, start=part))
+    assert progress[0].step - part.stored.summary["steps"] in (0, 1)  # 0: it goes on with scoring
+    assert read_weights(tmp_path / "broken") == read_weights(tmp_path / "straight")
+    assert not (tmp_path / "broken" / "resume.safetensors").exists()
+    straight, broken = (SlicesModel.load(tmp_path / name).stored.calibration for name in ("straight", "broken"))
+    assert straight == broken
+
+
+def test_a_training_killed_after_a_checkpoint_goes_on_from_there(fit, finish, tmp_path):
+    folder = tmp_path / "model"
+    job = fit(folder, steps=12)
+    for _ in range(4):
+        next(job)
+    job.send(Pause())
+    job.send(Resume())
+    next(job)
+    job.close()
+    part = SlicesModel.load(folder)
+    assert part.stored.fraction == pytest.approx(4 / 12)
+    progress, model = finish(fit(folder, steps=12, start=part))
+    assert progress[0].step == 5
+    assert model.stored.summary["steps"] == 12
+    assert model.stored.fraction == 1
+
+
+def test_stop_while_scoring_is_obeyed(fit, tmp_path):
+    job = fit(tmp_path / "model", steps=10)
+    while "scoring" not in next(job).message:
+        pass
+    assert job.send(Stop()).message == "done"
+    assert SlicesModel.load(tmp_path / "model").stored.fraction == pytest.approx(0.6)
+
+
+def test_a_warm_start_begins_where_the_model_stands(trained, fit, finish, paint, tmp_path):
+    start, more = SlicesModel.load(trained), paint((5, 0, 0))
+    progress, model = finish(fit(tmp_path / "more", samples=[more], start=start, steps=1, learning_rate=1e-9))
+    assert progress[0].step == 1
+    for before, after in zip(start.stored.weights, model.stored.weights, strict=False):
+        assert all(np.allclose(before[name], after[name], atol=0.3) for name in before if "weight" in name)
+    assert model.stored.paint[0].slices.annotated == more.annotation.annotated
+
+
+@pytest.mark.parametrize("changed", [{"width": 8}, {"levels": 2}])
+def test_a_model_of_another_network_cannot_be_gone_on_from(changed, trained, fit, tmp_path):
+    with pytest.raises(ModelError, match="another network"):
+        next(fit(tmp_path / "model", start=SlicesModel.load(trained), **changed))
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_whose_weights_do_not_fit_is_refused(trained, fit, cells, tmp_path):
+    stored = SlicesModel.load(trained).stored
+    spoiled = SlicesModel(replace(stored, weights=tuple({"head.bias": w["head.bias"]} for w in stored.weights)))
+    with pytest.raises(ModelError, match="do not fit"):
+        next(spoiled.predict(cells))
+    with pytest.raises(ModelError, match="do not fit"):
+        next(fit(tmp_path / "model", start=spoiled))
+
+
+def test_volumes_painted_in_different_ways_are_refused(fit, sample, object_sample, tmp_path):
+    with pytest.raises(AnnotationError, match="some volumes are painted as classes, others as objects"):
+        next(fit(tmp_path / "model", samples=[sample, object_sample]))
+
+
+def test_volumes_with_different_backgrounds_are_refused(fit, sample, tmp_path):
+    other = replace(sample.annotation, classes=(PaintClass(1, "cell", background=True), PaintClass(2, "dust")))
+    with pytest.raises(AnnotationError, match=r"different values, \[0, 1\]"):
+        next(fit(tmp_path / "model", samples=[sample, replace(sample, annotation=other)]))
+
+
+def test_volumes_with_different_channels_are_refused(fit, sample, cells, tmp_path):
+    two = Volume(np.repeat(cells.data, 2, axis=0), cells.spacing)
+    with pytest.raises(VolumeError, match=r"different numbers of channels, \[1, 2\]"):
+        next(fit(tmp_path / "model", samples=[sample, replace(sample, volume=two)]))
+
+
+def test_several_channels_are_learned_from(fit, finish, sample, cells, tmp_path):
+    two = Volume(np.concatenate([cells.data, cells.data[:, ::-1] * 0 + 5]), cells.spacing)
+    _, model = finish(fit(tmp_path / "model", samples=[replace(sample, volume=two)], steps=2))
+    assert finish(model.predict(two))[1].labels.shape == cells.shape
+
+
+def test_a_flat_image_is_a_volume_of_one_slice(fit, finish, cells, truth, tmp_path):
+    flat = Volume(cells.data[:, 5:6], cells.spacing)
+    sample = Sample(flat, paint_slices(truth[5:6], slices_per_axis=(1, 0, 0)))
+    _, model = finish(fit(tmp_path / "model", samples=[sample], steps=2))
+    _, prediction = finish(model.predict(flat))
+    np.testing.assert_array_equal(prediction.classes > 0, truth[5:6] > 0)
+
+
+def test_smallest_object_leaves_smaller_ones_out(trained, finish, cells):
+    model = SlicesModel.load(trained)
+    _, everything = finish(model.predict(cells))
+    sizes = np.bincount(everything.labels.ravel())[1:]
+    _, large = finish(model.predict(cells, settings={"smallest_object": int(sizes.max())}))
+    assert len(large.objects) == (sizes == sizes.max()).sum()
+
+
+def test_the_papers_network_trains_and_segments_through_its_tiles(fit, finish, sample, tmp_path):
+    volume = Volume(sample.volume.data[:, :, :28], sample.volume.spacing)
+    strip = Sample(volume, replace(sample.annotation, labels=sample.annotation.labels[:, :28]))
+    _, model = finish(fit(tmp_path / "model", samples=[strip], network="paper", steps=1, members=1))
+    progress, prediction = finish(model.predict(volume, settings={"use_paint": False}))
+    assert progress[-1].total == 2  # of 44 outputs along x, the volume has 48
+    assert prediction.classes.shape == volume.shape
+    np.testing.assert_allclose(prediction.probabilities.astype(np.float32).sum(axis=0), 1, atol=2e-3)
+    described = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert described["config"]["network"] == "paper"

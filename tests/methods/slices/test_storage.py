@@ -1,0 +1,134 @@
+"""Model folders that are not whole: each says what is wrong with which model, and nothing is unpickled."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_weak3d.errors import ModelError, StorageError
+from napari_weak3d.methods.slices.storage import identify, read_model, write_model
+from napari_weak3d.types import Volume
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def model(trained, tmp_path):
+    """A copy of a trained model, to be spoiled."""
+    return Path(shutil.copytree(trained, tmp_path / "my-model"))
+
+
+def edit(model, **changed):
+    file = model / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+
+
+def refused(model):
+    """What is said of a model, which names it."""
+    with pytest.raises(ModelError) as error:
+        read_model(model)
+    assert "my-model" in str(error.value)
+    assert "my-model" in error.value.where
+    return str(error.value)
+
+
+def test_what_is_written_is_read_back(model):
+    stored = read_model(model)
+    write_model(model, stored)
+    again = read_model(model)
+    for name in ("config", "scheme", "calibration", "summary", "resume", "fraction"):
+        assert getattr(again, name) == getattr(stored, name)
+    for before, after in zip(stored.weights, again.weights, strict=True):
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+    np.testing.assert_array_equal(again.paint[0].slices.labels, stored.paint[0].slices.labels)
+    assert again.paint[0].slices.annotated == stored.paint[0].slices.annotated
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors", "paint.npz"])
+def test_a_missing_file_is_named(model, name):
+    (model / name).unlink()
+    assert name in refused(model)
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors", "paint.npz"])
+@pytest.mark.parametrize("share", [0, 0.5, 0.9])
+def test_a_truncated_file_is_damaged(model, name, share):
+    content = (model / name).read_bytes()
+    (model / name).write_bytes(content[: int(share * len(content))])
+    assert "damaged" in refused(model)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "paint.npz"])
+def test_a_foreign_file_is_damaged(model, name):
+    (model / name).write_bytes(b"something else altogether, " * 20)
+    assert "damaged" in refused(model)
+
+
+def test_a_newer_model_asks_for_an_update(model):
+    edit(model, schema=2, version="9.9")
+    assert "newer version (9.9): update" in refused(model)
+
+
+@pytest.mark.parametrize("key", ["config", "scheme", "calibration", "paint", "summary", "fraction"])
+def test_a_part_that_is_missing_in_the_description_is_damage(model, key):
+    described = json.loads((model / "model.json").read_text())
+    del described[key]
+    (model / "model.json").write_text(json.dumps(described))
+    assert "damaged" in refused(model)
+
+
+@pytest.mark.parametrize("changed", [{"scheme": []}, {"config": {"width": "wide"}}, {"fraction": "half"}, {"paint": 3}])
+def test_a_part_that_is_garbled_in_the_description_is_damage(model, changed):
+    edit(model, **changed)
+    assert "damaged" in refused(model)
+
+
+@pytest.mark.parametrize("tensors", [{"something": torch.zeros(2)}, {"a.b": torch.zeros(2)}, {}])
+def test_weights_of_something_else_are_refused(model, tensors):
+    save_file(tensors, model / "weights.safetensors")
+    refused(model)
+
+
+class Bomb:
+    """Leaves a trace where it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "paint.npz", "model.json"])
+def test_nothing_is_unpickled(model, name, tmp_path):
+    trace = tmp_path / "exploded"
+    if name == "paint.npz":
+        np.savez(model / name, labels_0=np.array([Bomb(trace)], dtype=object))
+    else:
+        (model / name).write_bytes(pickle.dumps(Bomb(trace)))
+    refused(model)
+    assert not trace.exists()
+    pickle.loads(pickle.dumps(Bomb(trace)))
+    assert trace.exists()  # it would have
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_plain_words(trained, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file"):
+        write_model(tmp_path / "file" / "model", read_model(trained))
+
+
+def test_a_volume_is_told_by_shape_and_values_not_by_name_or_type():
+    data = np.arange(24, dtype=np.uint8).reshape(1, 2, 3, 4)
+    one = identify(Volume(data))
+    assert identify(Volume(data.astype(np.float64), (3.0, 1.0, 1.0), name="other")) == one
+    assert identify(Volume(data.reshape(1, 3, 2, 4))) != one
+    changed = data.copy()
+    changed[0, 1, 2, 3] += 1
+    assert identify(Volume(changed)) != one
