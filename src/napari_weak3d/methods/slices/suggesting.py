@@ -39,7 +39,7 @@ def rank_slices(prediction: Prediction, sample: Sample, *, scheme: Scheme, count
     taken = [index for along, index in sample.annotation.annotated if along == axis]
     depth = len(worth)
     chosen: list[SliceIndex] = []
-    while len(chosen) < min(count, depth - len(set(taken))):
+    for _ in range(min(count, depth - len(set(taken)))):
         left = worth * _novelty(depth, taken, reach=_REACH_SHARE * depth / (len(taken) + 1))
         left[taken] = -np.inf
         index = int(left.argmax())
