@@ -115,9 +115,14 @@ def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, C
         The volume with its annotation so far.
     count
         How many suggestions.
+
+    Raises
+    ------
+    Weak3DError
+        The model cannot be read, or the sample does not suit it.
     """
     loaded = _load(model)
-    check_image(sample.volume)
+    _check_sample(sample, kind=methods.find_method(read_method(model)).annotation)
     chosen: tuple[SliceIndex, ...] = yield from loaded.suggest(sample, count=count)
     return chosen
 
@@ -183,8 +188,11 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
 
 
 def _check_out(out: Path) -> None:
-    if out.is_file():
-        raise StorageError(f"{out} is a file: choose a folder for the model with --out", where="--out", value=str(out))
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise StorageError(
+            f"{there} is a file: choose a folder for the model with --out", where="--out", value=str(out)
+        )
     if out.is_dir() and any(out.iterdir()) and not (out / "model.json").exists():
         raise StorageError(
             f"{out} holds other files and is no model: choose a new folder with --out", where="--out", value=str(out)

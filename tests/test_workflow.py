@@ -1,0 +1,186 @@
+"""The verbs: what is wrong is said before the first step, and nothing is written then."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_weak3d import methods, workflow
+from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, StorageError, VolumeError, Weak3DError
+from napari_weak3d.samples import paint_slices
+from napari_weak3d.types import Centroids, PaintClass, Progress, Sample, Volume
+
+SHAPE = (6, 20, 22)
+
+
+@pytest.fixture
+def truth():
+    labels = np.zeros(SHAPE, np.int32)
+    labels[1:5, 4:10, 4:10], labels[1:5, 12:18, 12:18] = 1, 2
+    return labels
+
+
+@pytest.fixture
+def sample(truth):
+    image = np.random.default_rng(0).normal(10, 1, (1, *SHAPE)) + 20 * (truth > 0)
+    return Sample(Volume(image.astype(np.float32), (2.0, 1.0, 1.0), "um", "cells"), paint_slices(truth))
+
+
+@pytest.fixture
+def config():
+    settings = {"width": 4, "levels": 2, "members": 1, "patch": 32, "pixels": 1024, "steps": 3, "device": "cpu"}
+    return methods.load_config("slices").from_settings(settings)
+
+
+def finish(job):
+    yielded = []
+    while True:
+        try:
+            yielded.append(next(job))
+        except StopIteration as end:
+            return yielded, end.value
+
+
+def spoil(sample, value):
+    image = sample.volume.data.copy()
+    image[0, 2, 3, 4] = value
+    return replace(sample, volume=replace(sample.volume, data=image))
+
+
+def with_paint(sample, **changed):
+    return replace(sample, annotation=replace(sample.annotation, **changed))
+
+
+WRONG = {
+    "nan": (lambda s: spoil(s, np.nan), VolumeError, "cells holds nan at z 2, y 3, x 4"),
+    "inf": (lambda s: spoil(s, np.inf), VolumeError, "cells holds inf"),
+    "constant": (
+        lambda s: replace(s, volume=replace(s.volume, data=np.full((1, *SHAPE), 7))),
+        VolumeError,
+        "cells is constant",
+    ),
+    "channels last": (
+        lambda s: replace(s, volume=replace(s.volume, data=np.random.default_rng(0).random((1, 64, 64, 3)))),
+        VolumeError,
+        "channel",
+    ),
+    "other shape": (lambda s: with_paint(s, labels=s.annotation.labels[:5]), AnnotationError, "5x20x22.*6x20x22"),
+    "nothing painted": (lambda s: with_paint(s, labels=s.annotation.labels * 0), AnnotationError, "nothing is painted"),
+    "slice out of range": (lambda s: with_paint(s, annotated=((1, 20),)), AnnotationError, "y:20 is out of range"),
+    "one class only": (lambda s: with_paint(s, annotated=()), AnnotationError, "only class 1"),
+    "class not in the table": (
+        lambda s: with_paint(s, classes=(PaintClass(3, "c"),)),
+        AnnotationError,
+        "value 1 is not in the table",
+    ),
+    "another kind": (
+        lambda s: replace(s, annotation=Centroids(np.zeros((2, 3)))),
+        AnnotationError,
+        "slices.*centroids",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_a_sample_is_said_first_and_nothing_is_written(name, sample, config, tmp_path):
+    change, kind, message = WRONG[name]
+    job = workflow.train("slices", [sample, change(sample)], config=config, out=tmp_path / "model")
+    with pytest.raises(kind, match=message):
+        next(job)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_method_is_refused(sample, config, tmp_path):
+    with pytest.raises(Weak3DError, match="'stardist' is not a method: there is slices"):
+        next(workflow.train("stardist", [sample], config=config, out=tmp_path / "model"))
+
+
+def test_no_sample_is_refused(config, tmp_path):
+    with pytest.raises(AnnotationError, match="nothing to train on"):
+        next(workflow.train("slices", [], config=config, out=tmp_path / "model"))
+
+
+def test_a_folder_with_other_things_is_not_written_to(sample, config, tmp_path):
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(StorageError, match="holds other files"):
+        next(workflow.train("slices", [sample], config=config, out=tmp_path))
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("where", ["file", "file/model", "file/deep/model"])
+def test_a_file_in_the_way_is_told(where, sample, config, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageError, match="is a file"):
+        next(workflow.train("slices", [sample], config=config, out=tmp_path / where))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("start", ["nowhere", "empty"])
+def test_going_on_from_no_model_is_refused(start, sample, config, tmp_path):
+    (tmp_path / "empty").mkdir()
+    job = workflow.train("slices", [sample], config=config, out=tmp_path / "model", start=tmp_path / start)
+    with pytest.raises(ModelError, match=f"{start} is not a model"):
+        next(job)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("method", ["centroids", "nuclei"])
+def test_a_model_of_another_method_is_refused(method, sample, config, tmp_path):
+    (tmp_path / "model.json").write_text(f'{{"schema": 1, "method": "{method}"}}')
+    with pytest.raises(ModelError, match=f"of the method {method}, not slices"):
+        next(workflow.train("slices", [sample], config=config, out=tmp_path / "new", start=tmp_path))
+    with pytest.raises(Weak3DError, match=method):
+        next(workflow.segment(tmp_path, sample.volume))
+
+
+@pytest.mark.slow
+def test_train_segment_and_suggest_go_through(sample, config, tmp_path):
+    progress, _ = finish(workflow.train("slices", [sample], config=config, out=tmp_path / "model"))
+    assert all(isinstance(item, Progress) for item in progress)
+    _, prediction = finish(workflow.segment(tmp_path / "model", sample.volume))
+    assert prediction.labels.shape == SHAPE
+    _, chosen = finish(workflow.suggest(tmp_path / "model", sample, count=2))
+    assert len(chosen) == 2
+    assert not set(chosen) & set(sample.annotation.annotated)
+
+    # The same model, asked for what it cannot do.
+    with pytest.raises(ConfigError, match="'tille': did you mean 'tile'"):
+        next(workflow.segment(tmp_path / "model", sample.volume, settings={"tille": 64}))
+    with pytest.raises(VolumeError, match="constant"):
+        next(workflow.segment(tmp_path / "model", Volume(np.ones((1, *SHAPE)))))
+    wrong = with_paint(sample, annotated=((0, 99),))
+    with pytest.raises(AnnotationError, match="z:99 is out of range"):
+        next(workflow.suggest(tmp_path / "model", wrong, count=1))
+
+
+def test_evaluate_scores_labels(truth):
+    worse = truth.copy()
+    worse[3] = 0
+    assert workflow.evaluate(truth, truth)["seg"] == 1
+    assert workflow.evaluate(worse, truth)["iou"] == pytest.approx(3 / 4)
+
+
+def test_evaluate_leaves_ignored_slices_out_along_any_axis(truth):
+    worse = truth.copy()
+    worse[3], worse[:, 15] = 0, 0
+    assert workflow.evaluate(worse, truth, ignore_slices=[(0, 3), (1, 15)])["iou"] == 1
+
+
+def test_evaluate_scores_points_in_the_unit_of_the_spacing():
+    truth = Centroids(np.array([[2.0, 5.0, 5.0], [2.0, 15.0, 15.0]]))
+    found = Centroids(np.array([[2.0, 5.0, 6.0]]))
+    scores = workflow.evaluate(found, truth, spacing=(3.0, 1.0, 1.0))
+    assert (scores["precision"], scores["recall"]) == (1, 0.5)
+
+
+def test_evaluate_refuses_what_cannot_be_compared(truth):
+    with pytest.raises(VolumeError, match=r"\(5, 20, 22\).*\(6, 20, 22\)"):
+        workflow.evaluate(truth[:5], truth)
+    with pytest.raises(Weak3DError, match="labels cannot be scored against points"):
+        workflow.evaluate(truth, Centroids(np.zeros((1, 3))))
+
+
+@pytest.mark.parametrize("index", [(0, 6), (2, -1)])
+def test_evaluate_refuses_a_slice_out_of_range(truth, index):
+    with pytest.raises(AnnotationError, match="out of range"):
+        workflow.evaluate(truth, truth, ignore_slices=[index])
