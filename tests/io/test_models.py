@@ -1,0 +1,70 @@
+"""The description that every model folder has."""
+
+import json
+
+import pytest
+
+from napari_weak3d.errors import ModelError
+from napari_weak3d.io.models import MODEL, SCHEMA, read_description, read_method
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "nuclei").mkdir()
+    return tmp_path / "nuclei"
+
+
+def write(folder, content):
+    (folder / MODEL).write_text(content, encoding="utf-8")
+
+
+def test_the_method_is_read(folder):
+    write(folder, json.dumps({"schema": SCHEMA, "method": "slices", "config": {"width": 8}}))
+    assert read_method(folder) == "slices"
+    assert read_description(folder)["config"] == {"width": 8}
+
+
+def refused(folder):
+    with pytest.raises(ModelError) as error:
+        read_description(folder)
+    assert "nuclei" in str(error.value)
+    assert error.value.where == str(folder)
+    return str(error.value)
+
+
+def test_a_folder_without_a_description_is_not_a_model(folder):
+    assert "is not a model: it has no model.json" in refused(folder)
+
+
+def test_a_folder_that_is_not_there_is_not_a_model(folder):
+    folder.rmdir()
+    assert "is not a model" in refused(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "\x00\x01", '{"schema": 1, "meth'])
+def test_a_truncated_description_is_damage(folder, content):
+    write(folder, content)
+    assert "damaged" in refused(folder)
+
+
+def test_a_description_that_is_no_text_is_damage(folder):
+    (folder / MODEL).write_bytes(b"\xff\xfe\x80\x81")
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "3", "{}", '{"schema": 1}', '{"method": "slices"}', '{"schema": "1", "method": "slices"}']
+)
+def test_another_programs_json_is_no_model_of_ours(folder, content):
+    write(folder, content)
+    assert "does not describe a model of napari-weak3d" in refused(folder)
+
+
+def test_a_newer_model_asks_for_an_update(folder):
+    write(folder, json.dumps({"schema": SCHEMA + 1, "method": "slices", "version": "7.0"}))
+    assert "newer version (7.0): update napari-weak3d" in refused(folder)
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / "nuclei").touch()
+    refused(tmp_path / "nuclei")
