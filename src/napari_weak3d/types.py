@@ -60,7 +60,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class PaintClass:
-    """A row of the table of painted classes: label value (>= 1), name, colour ("#rrggbb"), is it background."""
+    """A row of the table of painted classes: label value (0: unpainted voxels of complete slices only), name, colour ("#rrggbb"), is it background."""
 
     value: int
     name: str

@@ -185,6 +185,13 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
         )
     if isinstance(sample.annotation, Slices):
         check_slices(sample.annotation, sample.volume)
+    for axis, (low, high), size in zip(AXES, sample.region or (), sample.volume.shape, strict=False):
+        if not 0 <= low < high <= size:
+            raise AnnotationError(
+                f"the region {low}:{high} along {axis} does not lie in {sample.volume.name}, which has {size} voxels",
+                where="region",
+                value=(low, high),
+            )
 
 
 def _check_out(out: Path) -> None:

@@ -136,9 +136,10 @@ class Learner:
     def _make_targets(self, sample: Sample) -> PlaneTargets:
         slices = sample.annotation
         assert isinstance(slices, Slices)
+        axis, region = self.scheme.stack_axis, sample.region
         if self.scheme.paint == "classes":
-            return make_class_targets(slices, classes=self.scheme.classes, stack_axis=self.scheme.stack_axis)
-        return make_object_targets(slices, stack_axis=self.scheme.stack_axis, spacing=sample.volume.spacing)
+            return make_class_targets(slices, classes=self.scheme.classes, stack_axis=axis, region=region)
+        return make_object_targets(slices, stack_axis=axis, spacing=sample.volume.spacing, region=region)
 
     def _make_sources(self, without: Sequence[tuple[int, ...]]) -> list[Source]:
         return [

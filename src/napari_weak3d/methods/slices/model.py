@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
+from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.ensemble import Ensemble, build_net
 from napari_weak3d.methods.slices.learner import Learner
-from napari_weak3d.methods.slices.scheme import Scheme
+from napari_weak3d.methods.slices.scheme import KnownPaint
 from napari_weak3d.methods.slices.scoring import calibrate, default_calibration
 from napari_weak3d.methods.slices.segmenting import segment_volume
+from napari_weak3d.methods.slices.starting import find_seen, go_on, make_scheme
 from napari_weak3d.methods.slices.storage import (
-    KnownPaint,
     Stored,
     identify,
     read_model,
@@ -26,7 +26,6 @@ from napari_weak3d.methods.slices.storage import (
     write_paint,
 )
 from napari_weak3d.methods.slices.suggesting import rank_slices
-from napari_weak3d.methods.slices.targets import choose_stack_axis, complete_planes, order_classes
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
 from napari_weak3d.nn.member import Compute
@@ -78,7 +77,7 @@ class SlicesModel:
         AnnotationError
             The samples do not fit one another or ``start``.
         """
-        scheme = _make_scheme(samples)
+        scheme = make_scheme(samples, start=None if start is None else start.stored)
         device = pick_device(config.device)
         learner = Learner(
             tuple(samples),
@@ -86,13 +85,13 @@ class SlicesModel:
             config,
             Compute(device, precision_for(device)),
             save_to=_Saver(folder, [identify(sample.volume) for sample in samples]),
-            seen_before=() if start is None else _seen(start, samples),
+            seen_before=() if start is None else find_seen(start.stored, samples),
         )
         # From here on time counts: reading and normalising are done.
         budget = Budget(config.minutes * 60, steps=config.steps)
         try:
             if start is not None:
-                _go_on(learner, start, budget=budget)
+                go_on(learner, start.stored, budget=budget)
             until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
             stopped = yield from train_loop(learner, budget=budget, until=min(config.scoring_share, until))
             if not stopped and config.scoring_share > 0 and any(map(any, learner.held_out)):
@@ -159,12 +158,12 @@ class SlicesModel:
         """
         return cls(read_model(folder))
 
-    def _find_paint(self, volume: Volume) -> Slices | None:
+    def _find_paint(self, volume: Volume) -> KnownPaint | None:
         shapes = {known.slices.labels.shape for known in self.stored.paint}
         if volume.shape not in shapes:
             return None
         identity = identify(volume)
-        return next((known.slices for known in self.stored.paint if known.identity == identity), None)
+        return next((known for known in self.stored.paint if known.identity == identity), None)
 
     def _ensemble(self, config: SlicesConfig) -> Ensemble:
         device = pick_device(config.device)
@@ -189,7 +188,7 @@ class _Saver:
 
     def __call__(self, learner: Learner) -> None:
         paint = tuple(
-            KnownPaint(identity, sample.annotation)
+            KnownPaint(identity, sample.annotation, sample.region)
             for identity, sample in zip(self._identities, learner.samples, strict=True)
             if isinstance(sample.annotation, Slices)
         )
@@ -217,95 +216,6 @@ class _Saver:
             fraction=learner.fraction,
         )
         write_model(self._folder, stored)
-
-
-def _make_scheme(samples: Sequence[Sample]) -> Scheme:
-    """Settle the frame that all samples share.
-
-    Raises
-    ------
-    AnnotationError
-        Some are painted as classes, others as objects; or their background classes differ.
-    VolumeError
-        Their channels differ.
-    """
-    annotations = [sample.annotation for sample in samples if isinstance(sample.annotation, Slices)]
-    volumes = [sample.volume for sample in samples]
-    kinds = {item.paint for item in annotations}
-    if len(kinds) > 1:
-        raise AnnotationError("some volumes are painted as classes, others as objects: paint all alike", where="paint")
-    backgrounds = {row.value for item in annotations for row in item.classes if row.background}
-    if len(backgrounds) > 1:
-        raise AnnotationError(
-            f"the background has different values, {sorted(backgrounds)}, in different annotations: say which, with "
-            "--background",
-            where="background",
-        )
-    channels = {volume.n_channels for volume in volumes}
-    if len(channels) > 1:
-        raise VolumeError(f"the images have different numbers of channels, {sorted(channels)}: choose the same ones")
-    table = {row.value: row for item in annotations for row in item.classes}
-    first = volumes[0]
-    return Scheme(
-        paint=annotations[0].paint,
-        classes=order_classes(tuple(table.values())),
-        stack_axis=choose_stack_axis(annotations, spacing=first.spacing),
-        channels=first.n_channels,
-        spacing=first.spacing,
-        unit=first.unit,
-    )
-
-
-def _seen(start: SlicesModel, samples: Sequence[Sample]) -> list[frozenset[int]]:
-    """For each sample the planes that a model was trained on, and cannot be tested on.
-
-    None where a training goes on that broke off before it was scored, and the paint is the same: its members hold out
-    what they held out before.
-    """
-    stored, axis = start.stored, start.stored.scheme.stack_axis
-    known = {paint.identity: complete_planes(paint.slices, axis) for paint in stored.paint}
-    before = [known.get(identify(sample.volume), ()) for sample in samples]
-    now = [complete_planes(sample.annotation, axis) for sample in samples if isinstance(sample.annotation, Slices)]
-    if stored.resume is not None and stored.calibration.held_out_iou is None and before == now:
-        return []
-    return [frozenset(planes) for planes in before]
-
-
-def _go_on(learner: Learner, start: SlicesModel, *, budget: Budget) -> None:
-    """Begin where a model stands.
-
-    Raises
-    ------
-    ModelError
-        The model's network does not fit what is painted now.
-    """
-    stored = start.stored
-    same = ("network", "width", "levels")
-    if any(getattr(stored.config, name) != getattr(learner.config, name) for name in same) or (
-        [row.value for row in stored.scheme.classes] != [row.value for row in learner.scheme.classes]
-        or stored.scheme.paint != learner.scheme.paint
-        or stored.scheme.channels != learner.scheme.channels
-        or stored.scheme.stack_axis != learner.scheme.stack_axis
-    ):
-        raise ModelError(
-            "the model to go on from was trained with another network, other classes, channels or another axis: train "
-            "without --from, or with the same settings and classes",
-            where="from",
-        )
-    learner.calibration = stored.calibration
-    unfinished = stored.resume is not None and len(stored.resume) == len(learner.members)
-    for number, member in enumerate(learner.members):
-        try:
-            if unfinished and stored.resume is not None:
-                member.load_state(stored.resume[number])
-            else:
-                member.start_from(stored.weights[number % len(stored.weights)])
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise ModelError(
-                f"the weights of the model to go on from do not fit its network: {error}", where="from"
-            ) from None
-    if unfinished:
-        budget.skip(stored.fraction)
 
 
 def _score(learner: Learner, budget: Budget) -> Job:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from napari_weak3d.methods.slices.instances import InstanceSettings
 from napari_weak3d.methods.slices.targets import OBJECT_CLASSES
-from napari_weak3d.types import PaintClass, Spacing
+from napari_weak3d.types import PaintClass, Region, Slices, Spacing
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,15 @@ class Scheme:
         """Reorder a spacing (z, y, x): the stack axis first."""
         rest = [along for axis, along in enumerate(spacing) if axis != self.stack_axis]
         return spacing[self.stack_axis], rest[0], rest[1]
+
+
+@dataclass(frozen=True)
+class KnownPaint:
+    """The paint of a training volume, where it is complete, and what tells that volume from others."""
+
+    identity: str
+    slices: Slices
+    region: Region | None = None
 
 
 @dataclass(frozen=True)

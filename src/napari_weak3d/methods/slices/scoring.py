@@ -89,7 +89,8 @@ def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int)
         return _Found(sample, held_out)  # the outputs, several times as large, can go
     annotation = learner.samples[sample].annotation
     assert isinstance(annotation, Slices)
-    paint = paint_planes(annotation, stack_axis=learner.scheme.stack_axis).get(plane)
+    is_complete = plane in learner.targets[sample].complete
+    paint = paint_planes(annotation, stack_axis=learner.scheme.stack_axis)[plane] if is_complete else None
     return _Found(sample, held_out, None if paint is None else paint[rows, columns], out)
 
 

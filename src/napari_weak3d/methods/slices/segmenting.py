@@ -14,11 +14,11 @@ from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.ensemble import Ensemble, view_volume
 from napari_weak3d.methods.slices.instances import find_instances
 from napari_weak3d.methods.slices.neighbours import add_evidence
-from napari_weak3d.methods.slices.scheme import Calibration, Scheme
+from napari_weak3d.methods.slices.scheme import Calibration, KnownPaint, Scheme
 from napari_weak3d.methods.slices.scoring import as_object_maps
 from napari_weak3d.methods.slices.targets import BACKGROUND, make_class_targets, paint_planes
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import IntLabels, ObjectRow, Prediction, Progress, Slices, Volume
+from napari_weak3d.types import IntLabels, ObjectRow, Prediction, Progress, Volume
 
 T = TypeVar("T", bound=np.generic)
 
@@ -33,7 +33,7 @@ def segment_volume(
     scheme: Scheme,
     calibration: Calibration,
     config: SlicesConfig,
-    paint: Slices | None,
+    paint: KnownPaint | None,
 ) -> Generator[Progress, Command | None, Prediction]:
     """Segment a volume.
 
@@ -69,13 +69,15 @@ def _make_classes(
     scheme: Scheme,
     calibration: Calibration,
     config: SlicesConfig,
-    paint: Slices | None,
+    paint: KnownPaint | None,
 ) -> Prediction:
     scores = np.log(np.maximum(probabilities, _LEAST, out=probabilities), out=probabilities)
     scores += np.array(calibration.biases, np.float32)[:, None, None, None]
     known: NDArray[np.int16] | None = None
     if paint is not None:
-        targets = make_class_targets(paint, classes=scheme.classes, stack_axis=scheme.stack_axis)
+        targets = make_class_targets(
+            paint.slices, classes=scheme.classes, stack_axis=scheme.stack_axis, region=paint.region
+        )
         known = targets.labels
         add_evidence(
             scores,
@@ -112,9 +114,12 @@ def _make_objects(
     scheme: Scheme,
     calibration: Calibration,
     config: SlicesConfig,
-    paint: Slices | None,
+    paint: KnownPaint | None,
 ) -> Prediction:
-    known = None if paint is None else paint_planes(paint, stack_axis=scheme.stack_axis)
+    known: dict[int, IntLabels] | None = None
+    # Paint of a region is no whole plane of objects: it has taught the networks, and says no more here.
+    if paint is not None and paint.region is None:
+        known = paint_planes(paint.slices, stack_axis=scheme.stack_axis)
     spacing = scheme.stacked(volume.spacing)
     labels = find_instances(
         as_object_maps(outputs, biases=calibration.biases),

@@ -21,19 +21,11 @@ from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.models import MODEL, SCHEMA, read_description
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.instances import InstanceSettings
-from napari_weak3d.methods.slices.scheme import Calibration, Scheme
-from napari_weak3d.types import PaintClass, Slices, Volume
+from napari_weak3d.methods.slices.scheme import Calibration, KnownPaint, Scheme
+from napari_weak3d.types import PaintClass, Region, Slices, Volume
 
 METHOD = "slices"
 WEIGHTS, PAINT, LOG, RESUME = "weights.safetensors", "paint.npz", "log.csv", "resume.safetensors"
-
-
-@dataclass(frozen=True)
-class KnownPaint:
-    """The paint of a training volume, and what tells that volume from others."""
-
-    identity: str
-    slices: Slices
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,12 @@ def write_model(folder: Path, stored: Stored) -> None:
         "scheme": asdict(stored.scheme),
         "calibration": asdict(stored.calibration),
         "paint": [
-            {"identity": known.identity, "paint": known.slices.paint, "annotated": known.slices.annotated}
+            {
+                "identity": known.identity,
+                "paint": known.slices.paint,
+                "annotated": known.slices.annotated,
+                "region": known.region,
+            }
             for known in stored.paint
         ],
         "summary": dict(stored.summary),
@@ -205,6 +202,14 @@ def _read_paint(
                 annotated=tuple((int(axis), int(index)) for axis, index in item["annotated"]),
                 classes=classes,
             ),
+            _read_region(item["region"]),
         )
         for item, array in zip(described, labels, strict=True)
     )
+
+
+def _read_region(described: Sequence[Sequence[int]] | None) -> Region | None:
+    if described is None:
+        return None
+    z, y, x = ((int(lo), int(hi)) for lo, hi in described)
+    return z, y, x

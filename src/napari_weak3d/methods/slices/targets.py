@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d.methods.slices.object_targets import make_object_maps
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import IntLabels, PaintClass, Slices, Spacing
+from napari_weak3d.types import IntLabels, PaintClass, Region, Slices, Spacing
 
 OBJECT_CLASSES = ("background", "object", "touch")
 """What is told apart where objects are painted: touch is where two of them meet."""
@@ -55,11 +55,13 @@ def order_classes(classes: Sequence[PaintClass]) -> tuple[PaintClass, ...]:
     return tuple(sorted(classes, key=lambda row: (not row.background, row.value)))
 
 
-def make_class_targets(slices: Slices, *, classes: Sequence[PaintClass], stack_axis: int) -> PlaneTargets:
+def make_class_targets(
+    slices: Slices, *, classes: Sequence[PaintClass], stack_axis: int, region: Region | None = None
+) -> PlaneTargets:
     """Turn painted classes into class indices.
 
-    Unpainted voxels of complete slices, along any axis, are background; all other unpainted voxels are unlabelled, and
-    so are values that are no class: a plane with any of them does not count as complete.
+    Unpainted voxels of complete slices, along any axis, are background (inside the region); all other unpainted voxels
+    are unlabelled, and so are values that are no class. A plane with any unlabelled voxel does not count as complete.
 
     Parameters
     ----------
@@ -69,21 +71,26 @@ def make_class_targets(slices: Slices, *, classes: Sequence[PaintClass], stack_a
         As :func:`order_classes` gives them.
     stack_axis
         The axis that comes first in the result.
+    region
+        Where complete slices are complete; None: everywhere. Outside it only paint counts.
     """
+    inside = _inside(region, shape=slices.labels.shape)
     index_of = np.full(max(*(row.value for row in classes), int(slices.labels.max())) + 1, UNLABELLED, np.int16)
     for index, row in enumerate(classes):
         index_of[row.value] = index
     index_of[0] = UNLABELLED
     labels = index_of[slices.labels]
     for axis, at in slices.annotated:
-        plane, paint = (np.moveaxis(array, axis, 0)[at] for array in (labels, slices.labels))
-        plane[paint == 0] = 0
+        plane, paint, within = (np.moveaxis(array, axis, 0)[at] for array in (labels, slices.labels, inside))
+        plane[(paint == 0) & within] = 0
     stacked = np.ascontiguousarray(np.moveaxis(labels, stack_axis, 0))
     complete = tuple(plane for plane in complete_planes(slices, stack_axis) if (stacked[plane] != UNLABELLED).all())
     return PlaneTargets(stacked, np.empty((0, *stacked.shape), np.float32), complete)
 
 
-def make_object_targets(slices: Slices, *, stack_axis: int, spacing: Spacing) -> PlaneTargets:
+def make_object_targets(
+    slices: Slices, *, stack_axis: int, spacing: Spacing, region: Region | None = None
+) -> PlaneTargets:
     """Turn painted objects into background, object and touch, and the core map.
 
     Only complete planes along the stack are learned from: where two objects meet, and how far an edge is, a part of
@@ -95,17 +102,30 @@ def make_object_targets(slices: Slices, *, stack_axis: int, spacing: Spacing) ->
         Checked paint of objects.
     spacing
         (z, y, x) of the volume, as it came in.
+    region
+        Where complete slices are complete; None: everywhere. Outside it nothing is learned.
     """
+    inside = np.moveaxis(_inside(region, shape=slices.labels.shape), stack_axis, 0)
     ids = np.moveaxis(slices.labels, stack_axis, 0)
     in_plane = [along for axis, along in enumerate(spacing) if axis != stack_axis]
     labels = np.full(ids.shape, UNLABELLED, np.int16)
     maps = np.zeros((1, *ids.shape), np.float32)
-    complete = complete_planes(slices, stack_axis)
-    for plane in complete:
+    for plane in complete_planes(slices, stack_axis):
         foreground, touch, core = make_object_maps(ids[plane], spacing=(in_plane[0], in_plane[1]))
-        labels[plane] = np.where(touch > 0, TOUCH, np.where(foreground > 0, OBJECT, BACKGROUND))
+        found = np.where(touch > 0, TOUCH, np.where(foreground > 0, OBJECT, BACKGROUND))
+        labels[plane] = np.where(inside[plane], found, UNLABELLED)
         maps[0, plane] = core
+    complete = tuple(plane for plane in complete_planes(slices, stack_axis) if inside[plane].all())
     return PlaneTargets(labels, maps, complete)
+
+
+def _inside(region: Region | None, *, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(Z, Y, X): whether a voxel lies in the region; takes no memory where there is none."""
+    if region is None:
+        return np.broadcast_to(np.True_, shape)
+    inside = np.zeros(shape, np.bool_)
+    inside[tuple(slice(lo, hi) for lo, hi in region)] = True
+    return inside
 
 
 def complete_planes(slices: Slices, stack_axis: int) -> tuple[int, ...]:

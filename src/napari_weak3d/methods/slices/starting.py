@@ -1,0 +1,120 @@
+"""Where a training begins: in the frame that its samples share, with new networks or with those of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
+from napari_weak3d.methods.slices.learner import Learner
+from napari_weak3d.methods.slices.scheme import Scheme
+from napari_weak3d.methods.slices.storage import Stored, identify
+from napari_weak3d.methods.slices.targets import choose_stack_axis, complete_planes, order_classes
+from napari_weak3d.nn.loop import Budget
+from napari_weak3d.types import Sample, Slices
+
+
+def make_scheme(samples: Sequence[Sample], *, start: Stored | None) -> Scheme:
+    """Settle the frame that all samples share; that of the model to go on from, where there is one.
+
+    Raises
+    ------
+    ModelError
+        The samples do not fit into that model's frame.
+    AnnotationError
+        Some are painted as classes, others as objects; or their background classes differ.
+    VolumeError
+        Their channels differ.
+    """
+    annotations = [sample.annotation for sample in samples if isinstance(sample.annotation, Slices)]
+    volumes = [sample.volume for sample in samples]
+    kinds = {item.paint for item in annotations}
+    if len(kinds) > 1:
+        raise AnnotationError("some volumes are painted as classes, others as objects: paint all alike", where="paint")
+    backgrounds = {row.value for item in annotations for row in item.classes if row.background}
+    if len(backgrounds) > 1:
+        raise AnnotationError(
+            f"the background has different values, {sorted(backgrounds)}, in different annotations: say which, with "
+            "--background",
+            where="background",
+        )
+    channels = {volume.n_channels for volume in volumes}
+    if len(channels) > 1:
+        raise VolumeError(f"the images have different numbers of channels, {sorted(channels)}: choose the same ones")
+    table = {row.value: row for item in annotations for row in item.classes}
+    first = volumes[0]
+    fresh = Scheme(
+        paint=annotations[0].paint,
+        classes=order_classes(tuple(table.values())),
+        stack_axis=choose_stack_axis(annotations, spacing=first.spacing),
+        channels=first.n_channels,
+        spacing=first.spacing,
+        unit=first.unit,
+    )
+    return fresh if start is None else _adopt(start.scheme, fresh)
+
+
+def _adopt(old: Scheme, fresh: Scheme) -> Scheme:
+    """Keep a model's frame, if what is painted now fits into it: spacing and axis are those it was built for."""
+    values = {row.value for row in old.classes}
+    unknown = [row.value for row in fresh.classes if row.value not in values]
+    if old.paint != fresh.paint or old.channels != fresh.channels or unknown:
+        raise ModelError(
+            f"the model to go on from knows {old.paint} in {old.channels} channel(s)"
+            + (f", but not the class {unknown[0]}" if unknown else f", not {fresh.paint} in {fresh.channels}")
+            + ": train without --from",
+            where="from",
+        )
+    backgrounds = [{row.value for row in scheme.classes if row.background} for scheme in (old, fresh)]
+    if backgrounds[0] != backgrounds[1]:
+        raise ModelError(
+            f"the background was {sorted(backgrounds[0])} in the model to go on from and is {sorted(backgrounds[1])} "
+            "now: say which, with --background",
+            where="background",
+        )
+    return old
+
+
+def find_seen(stored: Stored, samples: Sequence[Sample]) -> list[frozenset[int]]:
+    """For each sample the planes that a model was trained on, and cannot be tested on.
+
+    None where a training goes on that broke off before it was scored, and the paint is the same: its members hold out
+    what they held out before.
+    """
+    axis = stored.scheme.stack_axis
+    known = {paint.identity: complete_planes(paint.slices, axis) for paint in stored.paint}
+    before = [known.get(identify(sample.volume), ()) for sample in samples]
+    now = [complete_planes(sample.annotation, axis) for sample in samples if isinstance(sample.annotation, Slices)]
+    if stored.resume is not None and stored.calibration.held_out_iou is None and before == now:
+        return []
+    return [frozenset(planes) for planes in before]
+
+
+def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
+    """Begin where a model stands.
+
+    Raises
+    ------
+    ModelError
+        The model's network is not the one that is trained now.
+    """
+    same = ("network", "width", "levels")
+    if any(getattr(stored.config, name) != getattr(learner.config, name) for name in same):
+        raise ModelError(
+            "the model to go on from was trained with another network, width or number of levels: set the same, or "
+            "train without --from",
+            where="from",
+        )
+    learner.calibration = stored.calibration
+    unfinished = stored.resume is not None and len(stored.resume) == len(learner.members)
+    for number, member in enumerate(learner.members):
+        try:
+            if unfinished and stored.resume is not None:
+                member.load_state(stored.resume[number])
+            else:
+                member.start_from(stored.weights[number % len(stored.weights)])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise ModelError(
+                f"the weights of the model to go on from do not fit its network: {error}", where="from"
+            ) from None
+    if unfinished:
+        budget.skip(stored.fraction)
