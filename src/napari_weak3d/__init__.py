@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_weak3d.methods import METHODS, load_config
     from napari_weak3d.metrics import class_scores, instance_scores, marker_scores
     from napari_weak3d.samples import make_demo
-    from napari_weak3d.types import Boxes, Centroids, Prediction, Progress, Sample, Slices, Volume
+    from napari_weak3d.types import Boxes, Centroids, PaintClass, Prediction, Progress, Sample, Slices, Volume
     from napari_weak3d.workflow import evaluate, segment, suggest, train
 
 _HOMES = {
@@ -31,7 +31,7 @@ _HOMES = {
     "napari_weak3d.methods": ("METHODS", "load_config"),
     "napari_weak3d.metrics": ("class_scores", "instance_scores", "marker_scores"),
     "napari_weak3d.samples": ("make_demo",),
-    "napari_weak3d.types": ("Boxes", "Centroids", "Prediction", "Progress", "Sample", "Slices", "Volume"),
+    "napari_weak3d.types": ("Boxes", "Centroids", "PaintClass", "Prediction", "Progress", "Sample", "Slices", "Volume"),
     "napari_weak3d.workflow": ("evaluate", "segment", "suggest", "train"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -41,7 +41,7 @@ __all__ = [  # noqa: RUF022  by what they are for
     "METHODS", "load_config",
     "read_volume", "read_labels", "read_slices", "write_image", "write_labels", "write_slices",
     "class_scores", "instance_scores", "marker_scores", "measure_objects", "make_demo",
-    "Volume", "Slices", "Centroids", "Boxes", "Sample", "Progress", "Prediction", "Weak3DError",
+    "Volume", "Slices", "PaintClass", "Centroids", "Boxes", "Sample", "Progress", "Prediction", "Weak3DError",
 ]  # fmt: skip
 
 

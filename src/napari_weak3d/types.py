@@ -60,7 +60,17 @@ class Volume:
 
 @dataclass(frozen=True)
 class PaintClass:
-    """A row of the table of painted classes: label value (0: unpainted voxels of complete slices only), name, colour ("#rrggbb"), is it background."""
+    """A row of the table of painted classes.
+
+    Attributes
+    ----------
+    value
+        The label value, >= 1; 0 for a background that is never painted: the unpainted voxels of complete slices.
+    color
+        "#rrggbb".
+    background
+        Whether it is the background, of which there are no objects.
+    """
 
     value: int
     name: str
