@@ -17,6 +17,8 @@ from napari_weak3d.io.volumes import read_labels, read_volume, write_image, writ
 COMMANDS = ("demo", "weaken", "train", "segment", "evaluate", "measure", "suggest")
 HEAVY = ("torch", "scipy", "zarr", "dask", "tifffile")
 SPACING = (2.0, 0.5, 0.5)
+TINY = "--set width=4 levels=2 members=1 patch=32 pixels=2048 --steps 2 --device cpu"
+"""Training in a moment."""
 
 
 @pytest.fixture
@@ -160,8 +162,8 @@ def test_unknown_spacing_is_a_warning_of_one_line(folder, capsys):
 
 @pytest.mark.slow
 def test_train_segment_suggest_go_through(folder, capsys):
-    assert run("weaken truth.tif --to slices --paint objects --out paint.tif") == 0
-    assert run("train slices --image cells.tif --annotation paint.tif --steps 2 --device cpu --out model") == 0
+    assert run("weaken truth.tif --to slices --out paint.tif") == 0
+    assert run(f"train slices --image cells.tif --annotation paint.tif {TINY} --out model") == 0
     capsys.readouterr()
 
     line = (
@@ -181,10 +183,22 @@ def test_train_segment_suggest_go_through(folder, capsys):
 
 
 @pytest.mark.slow
+def test_painted_objects_keep_their_ids_and_have_no_classes(folder, capsys):
+    assert run("weaken truth.tif --to slices --paint objects --out paint.tif") == 0
+    assert run(f"train slices --image cells.tif --annotation paint.tif {TINY} --out model") == 0
+    assert run("segment model cells.tif --out out.tif") == 0
+    np.testing.assert_array_equal(read_labels("out.tif")[4], read_labels("truth.tif")[4])
+
+    assert run("segment model cells.tif --out again.tif --classes classes.tif") == 2
+    assert "gives no classes: leave out --classes" in capsys.readouterr().err
+    assert not Path("again.tif").exists()
+
+
+@pytest.mark.slow
 def test_same_steps_and_seed_give_the_same_model(folder):
     run("weaken truth.tif --to slices --out paint.tif")
     for name in ("one", "two"):
-        line = f"train slices --image cells.tif --annotation paint.tif --steps 2 --seed 5 --device cpu --out {name}"
+        line = f"train slices --image cells.tif --annotation paint.tif {TINY} --seed 5 --out {name}"
         assert run(line) == 0
     assert Path("one/weights.safetensors").read_bytes() == Path("two/weights.safetensors").read_bytes()
 
@@ -192,9 +206,9 @@ def test_same_steps_and_seed_give_the_same_model(folder):
 @pytest.mark.slow
 def test_training_goes_on_from_a_model_on_several_volumes(folder):
     run("weaken truth.tif --to slices --out paint.tif")
-    twice = "--image cells.tif cells.tif --annotation paint.tif paint.tif --annotated z:1 z:4 --device cpu"
-    assert run(f"train slices {twice} --steps 2 --out first") == 0
-    assert run(f"train slices {twice} --steps 2 --from first --out second") == 0
+    twice = "--image cells.tif cells.tif --annotation paint.tif paint.tif --annotated z:1 z:4"
+    assert run(f"train slices {twice} {TINY} --out first") == 0
+    assert run(f"train slices {twice} {TINY} --from first --out second") == 0
     assert Path("second/model.json").is_file()
 
 

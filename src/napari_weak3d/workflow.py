@@ -209,6 +209,13 @@ def _check_out(out: Path) -> None:
 def _load(folder: Path, *, method: str | None = None) -> Any:
     """Load a model of any method, or of this one only."""
     found = read_method(folder)
+    if found not in methods.METHODS:
+        raise ModelError(
+            f"the model in {folder} is of the method {found!r}, which this version does not know: there is "
+            f"{', '.join(methods.METHODS)}",
+            where=str(folder),
+            value=found,
+        )
     if method is not None and found != method:
         raise ModelError(
             f"the model in {folder} is of the method {found}, not {method}", where=str(folder), value=found
