@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,6 +22,8 @@ _AVERAGE = 0.99
 """Decay of the averaged weights: about the last hundred steps; fewer while the run is young."""
 _LARGEST_GRADIENT = 2.0
 _WEIGHT_DECAY = 1e-2
+_IMAGES_KEPT = 4
+"""Batches that statistics are measured on."""
 _POWER = 0.9
 """Of the polynomial fall of the learning rate."""
 
@@ -55,6 +58,7 @@ class Member:
         self.net = net.to(compute.device).train()
         self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.steps = 0
+        self._last_images: deque[Tensor] = deque(maxlen=_IMAGES_KEPT)
         self._learning_rate = learning_rate
         self._optimizer = torch.optim.AdamW(self.net.parameters(), learning_rate, weight_decay=_WEIGHT_DECAY)
         self._scaler = torch.amp.GradScaler(enabled=compute.precision.needs_scaler)
@@ -89,8 +93,29 @@ class Member:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self.steps += 1
+        self._last_images.append(image)
         self._average()
         return value.item()
+
+    @torch.no_grad()
+    def refresh_statistics(self) -> None:
+        """Measure the averaged network's batch-norm statistics anew, on the last few batches.
+
+        Early in a run the running ones lag far behind the weights, and predictions are poor though the network is not.
+        """
+        norms = [module for module in self.averaged.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
+        norms = [norm for norm in norms if norm.track_running_stats and self._last_images]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+            norm.train()
+        for image in self._last_images:
+            with self.compute.precision.autocast(self.compute.device):
+                self.averaged(self.compute.to_device(image))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
 
     @torch.no_grad()
     def _average(self) -> None:
