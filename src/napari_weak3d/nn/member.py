@@ -98,24 +98,23 @@ class Member:
         return value.item()
 
     @torch.no_grad()
-    def refresh_statistics(self) -> None:
-        """Measure the averaged network's batch-norm statistics anew, on the last few batches.
+    def snapshot(self) -> nn.Module:
+        """Copy the averaged network, with batch-norm statistics measured on the last few batches.
 
-        Early in a run the running ones lag far behind the weights, and predictions are poor though the network is not.
+        Early in a run the running statistics lag far behind the weights, and predictions are poor though the network
+        is not.
         """
-        norms = [module for module in self.averaged.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
-        norms = [norm for norm in norms if norm.track_running_stats and self._last_images]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over the batches
-            norm.train()
+        net = copy.deepcopy(self.averaged)
+        norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
+        for norm in norms if self._last_images else ():
+            if norm.track_running_stats:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean over the batches
+                norm.train()
         for image in self._last_images:
             with self.compute.precision.autocast(self.compute.device):
-                self.averaged(self.compute.to_device(image))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-            norm.eval()
+                net(self.compute.to_device(image))
+        return net.eval()
 
     @torch.no_grad()
     def _average(self) -> None:

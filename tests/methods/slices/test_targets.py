@@ -90,13 +90,13 @@ def test_the_paint_itself_is_not_changed():
     [
         ([(0, 1), (1, 1), (1, 2)], (1, 1, 1), 1),
         ([(0, 1), (2, 1)], (1, 1, 1), 0),
-        ([(0, 1), (2, 1)], (1, 1, 3), 2),
+        ([(0, 1), (2, 1)], (1, 1, 3), 0),
         ([(2, 0), (2, 1)], (9, 1, 1), 2),
         ([], (1, 2, 1), 1),
         ([], (1, 1, 1), 0),
     ],
 )
-def test_planes_are_stacked_where_most_are_complete_then_along_the_longest_voxels(annotated, spacing, axis):
+def test_planes_are_stacked_where_most_pixels_are_complete_then_along_the_longest_voxels(annotated, spacing, axis):
     assert choose_stack_axis([paint(annotated=annotated)], spacing=spacing) == axis
 
 

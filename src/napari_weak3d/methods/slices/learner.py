@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_weak3d.errors import ConfigError
 from napari_weak3d.methods.slices.config import Network, SlicesConfig
@@ -206,9 +206,8 @@ class Learner:
         most = max(member.steps for member in self.members)
         return [member for member in self.members if member.steps > 0 and 2 * member.steps >= most] or self.members[:1]
 
-    def ensemble(self, members: Sequence[Member] | None = None) -> Ensemble:
-        """The networks as they predict now."""
-        nets = [member.averaged for member in members or self.ready]
+    def ensemble(self, nets: Sequence[nn.Module]) -> Ensemble:
+        """Let networks of members predict together."""
         return Ensemble(nets, self.compute, self.scheme, self.config)
 
     def step(self, fraction: float) -> Mapping[str, float]:
@@ -287,7 +286,7 @@ class Learner:
         box, at = _cut_out(view, along=along, index=index)
         for member in self.ready:
             member.refresh_statistics()
-        ensemble = self.ensemble()
+        ensemble = self.ensemble([member.snapshot() for member in self.ready])
         out = np.empty((ensemble.n_outputs(), *box.shape[1:]), np.float32)
         for _ in ensemble.predict(box, out=out):
             pass

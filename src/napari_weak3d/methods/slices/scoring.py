@@ -74,7 +74,7 @@ def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int)
     half = COUNTED_SIDE // 2
     rows, columns = (slice(max(0, side // 2 - half), side // 2 + half) for side in view.shape[2:])
     cropped = SlabView(view.image[:, :, rows, columns], view.offsets)
-    ensemble = learner.ensemble([learner.members[number]])
+    ensemble = learner.ensemble([learner.members[number].averaged])
     out = np.empty((ensemble.n_outputs(), hi - lo, *cropped.shape[2:]), np.float32)
     for _ in ensemble.predict(_Window(cropped, lo, hi), out=out):
         pass
