@@ -284,8 +284,6 @@ class Learner:
         stack_axes = [self.scheme.stack_axis, *(a for a in range(3) if a != self.scheme.stack_axis)]
         along = stack_axes.index(axis)
         box, at = _cut_out(view, along=along, index=index)
-        for member in self.ready:
-            member.refresh_statistics()
         ensemble = self.ensemble([member.snapshot() for member in self.ready])
         out = np.empty((ensemble.n_outputs(), *box.shape[1:]), np.float32)
         for _ in ensemble.predict(box, out=out):
