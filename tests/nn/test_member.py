@@ -87,3 +87,23 @@ def test_a_warm_start_begins_with_the_averaged_weights_and_no_steps(image):
     assert_same(dict(fresh.averaged.state_dict()), dict(trained.averaged.state_dict()))
     fresh.step(image, bright_or_dark(image), fraction=0)
     assert not torch.equal(fresh.net.head.weight, trained.averaged.head.weight)
+
+
+def test_a_snapshot_has_the_statistics_of_the_last_batches_and_changes_nothing(image):
+    member = make()
+    train(member, image, range(3))
+    before = {name: value.clone() for name, value in member.averaged.state_dict().items()}
+
+    net = member.snapshot()
+
+    assert_same(member.averaged.state_dict(), before)
+    # The first convolution sees the batch itself: its normalisation's mean is that of its output.
+    first = net.down[0]
+    seen = first.conv1(image[:, :, 0])
+    torch.testing.assert_close(first.norm1.running_mean, seen.mean((0, 2, 3)))
+    assert not any(module.training for module in net.modules())
+
+
+def test_a_snapshot_before_the_first_step_is_the_network_as_it_is(image):
+    member = make()
+    assert_same(member.snapshot().state_dict(), member.averaged.state_dict())
