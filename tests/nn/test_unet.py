@@ -70,7 +70,6 @@ def test_the_layout_in_memory_does_not_change_the_result():
 def trained() -> nn.Module:
     """A network that learned for a moment to find discs; of five levels, what it sees is wider than tiles overlap."""
     torch.manual_seed(0)
-    torch.set_num_threads(2)
     image, labels = draw_discs(np.random.default_rng(0), side=64, planes=4)
     compute = Compute(torch.device("cpu"), Precision(torch.float32, False))
     member = Member(PlanarUNet(1, 2, width=4, levels=5), compute=compute, learning_rate=1e-2)
