@@ -32,6 +32,7 @@ from napari_weak3d.nn.losses import balance_classes, dice_loss, map_loss, softma
 from napari_weak3d.nn.member import Compute, Member
 from napari_weak3d.nn.sampling import Batch, Shape, Source, draw_batch, find_spots
 from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.nn.threads import ThreadTuner
 from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.types import Preview, Sample, SliceIndex, Slices, Spacing
@@ -97,6 +98,10 @@ class Learner:
         self._patch = self._choose_patch()
         self._batch_size = self._choose_batch_size()
         self._began = time.monotonic()
+        self._n_threads = torch.get_num_threads()
+        # A number of steps promises the same model to the bit, which another number of threads would not give.
+        tunes = self.compute.device.type == "cpu" and not self.config.steps
+        self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
         self.targets: list[PlaneTargets] = []
         self.held_out: list[list[tuple[int, ...]]] = []
         self._learn_from([self._make_targets(sample) for sample in self.samples])
@@ -213,6 +218,7 @@ class Learner:
     def step(self, fraction: float) -> Mapping[str, float]:
         """Step the member whose turn it is; on less memory than needed, go on with smaller batches or patches."""
         number, progress, spots_of = self._whose_turn(fraction)
+        started = time.monotonic()
         try:
             batch = self._next_batch(number, spots_of)
             loss = self.members[number].step(batch.image, self._loss_of(batch), fraction=progress)
@@ -221,6 +227,8 @@ class Learner:
                 raise
             self._shrink()
             return {}
+        if self._tuner is not None:
+            self._tuner.after_step(time.monotonic() - started)
         total = sum(member.steps for member in self.members)
         self.log.append(LogRow(total, time.monotonic() - self._began, number, loss))
         return {"loss": loss}
@@ -319,7 +327,8 @@ class Learner:
         self.save_to(self)
 
     def close(self) -> None:
-        """Stop drawing ahead."""
+        """Stop drawing ahead, and give back all threads."""
+        torch.set_num_threads(self._n_threads)
         self._prefetcher.shutdown(wait=True, cancel_futures=True)
 
 
