@@ -209,3 +209,11 @@ def test_the_papers_network_trains_and_segments_through_its_tiles(fit, finish, s
     np.testing.assert_allclose(prediction.probabilities.astype(np.float32).sum(axis=0), 1, atol=2e-3)
     described = json.loads((tmp_path / "model" / "model.json").read_text())
     assert described["config"]["network"] == "paper"
+
+
+def test_a_training_by_minutes_is_scored_and_finished(fit, finish, tmp_path):
+    progress, model = finish(fit(tmp_path / "model", minutes=0.01, steps=0))
+    assert model.stored.fraction == 1
+    assert model.stored.calibration.held_out_iou is not None
+    assert model.stored.summary["steps"] == progress[-1].step >= 2
+    assert progress[0].seconds_left <= 0.6
