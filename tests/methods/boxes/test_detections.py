@@ -1,0 +1,33 @@
+import torch
+
+from napari_weak3d.methods.boxes.coding import encode
+from napari_weak3d.methods.boxes.detections import Detections, concatenate, read_detections
+
+ANCHORS = torch.tensor([[[0.0, 0, 0], [4, 4, 4]], [[8, 0, 0], [12, 4, 4]], [[0, 8, 0], [4, 12, 4]]])
+
+
+def test_sure_anchors_give_their_boxes_with_class_and_score_the_best_first():
+    truth = ANCHORS + torch.tensor([1.0, 0, 2])
+    logits = torch.tensor([[0.0, 0, 2], [9, 0, 0], [0, 5, 0]])
+    found = read_detections(logits, encode(truth, ANCHORS), anchors=ANCHORS, least_score=0.3)
+    assert found.classes.tolist() == [1, 2]
+    torch.testing.assert_close(found.boxes, truth[[2, 0]])
+    torch.testing.assert_close(found.scores, logits.softmax(1)[[2, 0], [1, 2]])
+
+
+def test_no_more_than_the_best_are_read():
+    logits = torch.tensor([[0.0, 1], [0, 3], [0, 2]])
+    found = read_detections(logits, torch.zeros(3, 6), anchors=ANCHORS, least_score=0, most=2)
+    torch.testing.assert_close(found.boxes, ANCHORS[[1, 2]])
+
+
+def test_parts_behind_each_other_can_be_taken_apart_again():
+    part = Detections(ANCHORS, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1, 2, 3]))
+    both = concatenate([part, part])
+    assert len(both) == 6
+    assert both.take(torch.tensor([4])).classes.tolist() == [2]
+
+
+def test_suppression_keeps_the_best_of_each_class():
+    twice = Detections(ANCHORS[[0, 0, 0]], torch.tensor([0.5, 0.9, 0.7]), torch.tensor([1, 1, 2]))
+    assert twice.suppressed(threshold=0.3).scores.tolist() == torch.tensor([0.9, 0.7]).tolist()
