@@ -91,21 +91,25 @@ def choose_rows(rows: Sequence[Row], wanted: Sequence[str]) -> list[Row]:
 
 def load(data: Path, row: Row) -> RealVolume:
     """Read a volume with the spacing of its ``info.json``, and its truth."""
-    folder = data / row.folder
-    info = json.loads((folder / "info.json").read_text())
+    volume = load_volume(data, row.folder)
+    return RealVolume(volume, read_labels(data / row.folder / f"{row.truth}.tif", like=volume))
+
+
+def load_volume(data: Path, name: str) -> Volume:
+    """Read a volume with the spacing of its ``info.json``."""
+    info = json.loads((data / name / "info.json").read_text())
     with warnings.catch_warnings():  # the spacing is not in the image but in info.json
         warnings.simplefilter("ignore")
-        volume = read_volume(folder / "image.tif")
+        volume = read_volume(data / name / "image.tif")
     spacing = [float(along) for along in info.get("spacing_zyx") or (1, 1, 1)]
     factor = _MICROMETRES.get(info.get("spacing_unit"), 0.0)
-    scaled = replace(
+    return replace(
         volume,
         data=np.asarray(volume.data[:]),
         spacing=tuple(along * (factor or 1.0) for along in spacing),
         unit="um" if factor else "relative",
-        name=row.folder,
+        name=name,
     )
-    return RealVolume(scaled, read_labels(folder / f"{row.truth}.tif", like=volume))
 
 
 def spread_slices(n: int, k: int) -> tuple[SliceIndex, ...]:

@@ -181,6 +181,11 @@ def test_train_segment_suggest_go_through(folder, capsys):
     assert len(chosen) == 2
     assert not set(chosen) & {"z:1", "z:4", "z:7"}
 
+    assert run("suggest model cells.tif --json") == 0
+    assert len(json.loads(capsys.readouterr().out)["slices"]) == 3
+    assert run("suggest model cells.tif --annotated z:3") == 2
+    assert "give both" in capsys.readouterr().err
+
 
 @pytest.mark.slow
 def test_painted_objects_keep_their_ids_and_have_no_classes(folder, capsys):
@@ -189,8 +194,11 @@ def test_painted_objects_keep_their_ids_and_have_no_classes(folder, capsys):
     assert run("segment model cells.tif --out out.tif") == 0
     np.testing.assert_array_equal(read_labels("out.tif")[4], read_labels("truth.tif")[4])
 
+    capsys.readouterr()
     assert run("segment model cells.tif --out again.tif --classes classes.tif") == 2
-    assert "gives no classes: leave out --classes" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "gives no classes: leave out --classes" in shown
+    assert "segmenting" not in shown  # it has not begun
     assert not Path("again.tif").exists()
 
 

@@ -65,7 +65,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("tran slices", ["tran", "train"]),
         ("train", ["METHOD"]),
         ("train slice", ["'slice'", "slices"]),
-        ("train centroids --image cells.tif --annotation c.csv --out m", ["centroids", "planned", "slices"]),
+        ("train boxes --image cells.tif --annotation b.csv --out m", ["boxes", "planned", "slices", "centroids"]),
         ("train boxes --image cells.tif --annotation b.csv --masks m.tif --out m", ["boxes", "planned", "slices"]),
         ("train slices --annotation paint.tif --out m", ["--image"]),
         ("train slices --image cells.tif --annotation paint.tif", ["--out"]),

@@ -124,7 +124,7 @@ def test_going_on_from_no_model_is_refused(start, sample, config, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("method", ["centroids", "nuclei"])
+@pytest.mark.parametrize("method", ["boxes", "nuclei"])
 def test_a_model_of_a_method_that_is_not_there_is_refused(method, sample, config, tmp_path):
     (tmp_path / "model.json").write_text(f'{{"schema": 1, "method": "{method}"}}')
     message = f"model in .* is of the method '{method}', which this version does not know: there is slices"
@@ -153,15 +153,32 @@ def test_train_segment_and_suggest_go_through(sample, config, tmp_path):
     _, chosen = finish(workflow.suggest(tmp_path / "model", sample, count=2))
     assert len(chosen) == 2
     assert not set(chosen) & set(sample.annotation.annotated)
+    nothing = sample.annotation.labels * 0
+    _, chosen = finish(workflow.suggest(tmp_path / "model", with_paint(sample, labels=nothing, annotated=()), count=2))
+    assert len(set(chosen)) == 2
 
     # The same model, asked for what it cannot do.
     with pytest.raises(ConfigError, match="'tille': did you mean 'tile'"):
         next(workflow.segment(tmp_path / "model", sample.volume, settings={"tille": 64}))
+    with pytest.raises(ConfigError, match=r"'width' belongs to training.*takes device, .*smallest_object"):
+        next(workflow.segment(tmp_path / "model", sample.volume, settings={"width": 4}))
     with pytest.raises(VolumeError, match="constant"):
         next(workflow.segment(tmp_path / "model", Volume(np.ones((1, *SHAPE)))))
     wrong = with_paint(sample, annotated=((0, 99),))
-    with pytest.raises(AnnotationError, match="z:99 is out of range"):
-        next(workflow.suggest(tmp_path / "model", wrong, count=1))
+    for labels in (sample.annotation.labels, nothing):
+        with pytest.raises(AnnotationError, match="z:99 is out of range"):
+            next(workflow.suggest(tmp_path / "model", with_paint(wrong, labels=labels), count=1))
+    with pytest.raises(AnnotationError, match=r"5x20x22.*6x20x22"):
+        next(workflow.suggest(tmp_path / "model", with_paint(sample, labels=nothing[:5]), count=1))
+
+
+@pytest.mark.slow
+def test_what_a_model_does_not_give_is_refused_before_it_predicts(truth, sample, config, tmp_path):
+    objects = replace(sample, annotation=paint_slices(truth, paint="objects"))
+    finish(workflow.train("slices", [objects], config=config, out=tmp_path / "model"))
+    with pytest.raises(ModelError, match="gives no classes: leave out --classes"):
+        next(workflow.segment(tmp_path / "model", sample.volume, wanted=["classes"]))
+    next(workflow.segment(tmp_path / "model", sample.volume, wanted=["uncertainty", "probabilities"]))
 
 
 def test_evaluate_scores_labels(truth):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_weak3d.errors import ConfigError
+
+_LARGEST = 2**31 - 1
+"""What the narrowest of the places that a whole number goes through takes: a spin box of Qt."""
 
 
 class Device(StrEnum):
@@ -73,7 +76,10 @@ def _split_if_tuple(cls: type[Config], name: str, value: Any) -> Any:
 
 
 class TrainConfig(Config):
-    """What every method's training has in common."""
+    """What every method's training has in common, and what of it segmenting takes too."""
+
+    SEGMENTING: ClassVar[tuple[str, ...]] = ("device",)
+    """The settings that can be changed for one segmentation; the others belong to training."""
 
     minutes: float = Field(
         5.0,
@@ -85,8 +91,28 @@ class TrainConfig(Config):
     steps: int = Field(
         0,
         ge=0,
+        le=_LARGEST,
         title="Steps",
         description="Optimizer steps instead of minutes; repeatable. 0: go by minutes.",
     )
-    seed: int = Field(0, ge=0, title="Seed", description="Start of every random choice.")
+    seed: int = Field(0, ge=0, le=_LARGEST, title="Seed", description="Start of every random choice.")
     device: Device = Field(Device.AUTO, title="Device", description="Where to compute; auto: a GPU if there is one.")
+
+    def for_segmenting(self, settings: Mapping[str, Any]) -> Self:
+        """Return a copy with some of the settings changed that segmenting takes.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`from_settings`; and for a setting that only training uses, which would change nothing.
+        """
+        changed = self.with_settings(settings)
+        for name, value in settings.items():
+            if name not in self.SEGMENTING:
+                raise ConfigError(
+                    f"setting {name!r} belongs to training and changes nothing here: segmenting takes "
+                    f"{', '.join(self.SEGMENTING)}",
+                    where=name,
+                    value=value,
+                )
+        return changed

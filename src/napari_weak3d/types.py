@@ -191,7 +191,12 @@ class Prediction:
     images
         Further images by name, each (Z, Y, X).
     probabilities
-        (K, Z, Y, X) float16: what post-processing needs, so that a threshold can be moved without a new run.
+        (K, Z, Y, X) float16 in 0..1, all that post-processing needs to move a threshold without a new run; the sums
+        over K are 1 up to rounding where K > 1. With ``classes``: K classes, background first, the others by ascending
+        value (as in the model's class table); ``classes`` is the first of the largest, and painted voxels are 1 for
+        their class. Without: K = 1, the probability that there is an object, on a scale where ``labels`` was cut at
+        0.5: no object lies below it, and what lies above may still have been too small or too flat. None where a
+        method gives none.
     """
 
     labels: IntLabels

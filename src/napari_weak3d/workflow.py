@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_weak3d import methods
 from napari_weak3d.config import TrainConfig
 from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError, Weak3DError
-from napari_weak3d.io.annotations import check_slices
+from napari_weak3d.io.annotations import check_centroids, check_clicks, check_slices
+from napari_weak3d.io.labels import check_same_shape
 from napari_weak3d.io.models import read_method
 from napari_weak3d.io.volumes import check_image
 from napari_weak3d.messages import Command
@@ -72,6 +74,8 @@ def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: P
         raise AnnotationError("there is nothing to train on: give an image and its annotation")
     for sample in samples:
         _check_sample(sample, kind=info.annotation)
+    if info.annotation == "Centroids":
+        check_clicks(samples)
     _check_out(out)
     # Only now: with torch it takes seconds, and what is wrong should be said at once.
     model_class = methods.load_object(info.model)
@@ -80,7 +84,12 @@ def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: P
 
 
 def segment(
-    model: Path, volume: Volume, *, settings: Mapping[str, Any] | None = None
+    model: Path,
+    volume: Volume,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    wanted: Sequence[str] = (),
+    clicks: Centroids | None = None,
 ) -> Generator[Progress, Command | None, Prediction]:
     """Segment a volume with a trained model.
 
@@ -92,16 +101,55 @@ def segment(
         The image.
     settings
         Settings of the method to change for this once, by name.
+    wanted
+        Fields of the prediction that must not be None: "classes", "uncertainty", "probabilities".
+    clicks
+        Centres of cells that are known, for a model of centroids; None: what the model knows of this volume.
 
     Raises
     ------
     Weak3DError
-        The model cannot be read, or the volume does not suit it.
+        The model cannot be read, the volume or the clicks do not suit it, or it does not give what is wanted.
     """
     loaded = _load(model)
+    for name in wanted:
+        if name not in loaded.outputs:
+            raise ModelError(f"this model gives no {name}: leave out --{name}", where=f"--{name}", value=str(model))
     check_image(volume)
-    prediction: Prediction = yield from loaded.predict(volume, settings=settings)
+    if clicks is not None:
+        _require_clicks(model, option="--clicks")
+    known = {} if clicks is None else {"clicks": clicks}
+    prediction: Prediction = yield from loaded.predict(volume, settings=settings, **known)
     return prediction
+
+
+def find_centres(
+    model: Path,
+    prediction: Prediction,
+    volume: Volume,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    clicks: Centroids | None = None,
+) -> tuple[Centroids, NDArray[np.float64]]:
+    """Give the centres that a model of centroids found, and their scores (N,) in 0..1.
+
+    Parameters
+    ----------
+    model, volume, settings, clicks
+        As :func:`segment` got them.
+    prediction
+        What it gave.
+
+    Raises
+    ------
+    ModelError
+        The model is of a method that finds no centres.
+    """
+    _require_clicks(model, option="--centres-out")
+    centres: tuple[Centroids, NDArray[np.float64]] = _load(model).find_centres(
+        prediction, volume, settings=settings, clicks=clicks
+    )
+    return centres
 
 
 def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
@@ -112,7 +160,7 @@ def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, C
     model
         A model folder.
     sample
-        The volume with its annotation so far.
+        The volume with its annotation so far, which may be empty.
     count
         How many suggestions.
 
@@ -122,7 +170,14 @@ def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, C
         The model cannot be read, or the sample does not suit it.
     """
     loaded = _load(model)
-    _check_sample(sample, kind=methods.find_method(read_method(model)).annotation)
+    kind = methods.find_method(read_method(model)).annotation
+    if isinstance(sample.annotation, Slices) and not sample.annotation.labels.any():
+        # Nothing to learn from is no mistake here.
+        check_image(sample.volume)
+        check_same_shape(sample.annotation.labels.shape, sample.volume, name="the paint")
+        _check_slice_range(sample.annotation.annotated, sample.volume.shape, where="annotated")
+    else:
+        _check_sample(sample, kind=kind)
     chosen: tuple[SliceIndex, ...] = yield from loaded.suggest(sample, count=count)
     return chosen
 
@@ -164,16 +219,19 @@ def evaluate(
         raise VolumeError(
             f"the prediction has the shape {predicted.shape}, the truth {truth.shape}: they must be equal"
         )
+    _check_slice_range(ignore_slices, truth.shape, where="ignore_slices")
     ignore = np.zeros(truth.shape, bool)
     for axis, index in ignore_slices:
-        if not 0 <= index < truth.shape[axis]:
-            raise AnnotationError(
-                f"slice {AXES[axis]}:{index} to ignore is out of range: there are {truth.shape[axis]}",
-                where="ignore_slices",
-                value=index,
-            )
         np.moveaxis(ignore, axis, 0)[index] = True
     return asdict(instance_scores(predicted, truth, ignore=ignore if ignore_slices else None))
+
+
+def _check_slice_range(slices: Sequence[SliceIndex], shape: tuple[int, ...], *, where: str) -> None:
+    for axis, index in slices:
+        if not 0 <= index < shape[axis]:
+            raise AnnotationError(
+                f"slice {AXES[axis]}:{index} is out of range: there are {shape[axis]}", where=where, value=index
+            )
 
 
 def _check_sample(sample: Sample, *, kind: str) -> None:
@@ -185,6 +243,8 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
         )
     if isinstance(sample.annotation, Slices):
         check_slices(sample.annotation, sample.volume)
+    if isinstance(sample.annotation, Centroids) and len(sample.annotation.points_vox):
+        check_centroids(sample.annotation, sample.volume)
     for axis, (low, high), size in zip(AXES, sample.region or (), sample.volume.shape, strict=False):
         if not 0 <= low < high <= size:
             raise AnnotationError(
@@ -204,6 +264,11 @@ def _check_out(out: Path) -> None:
         raise StorageError(
             f"{out} holds other files and is no model: choose a new folder with --out", where="--out", value=str(out)
         )
+
+
+def _require_clicks(model: Path, *, option: str) -> None:
+    if methods.find_method(read_method(model)).annotation != "Centroids":
+        raise ModelError(f"this model knows no clicks: leave out {option}", where=option, value=str(model))
 
 
 def _load(folder: Path, *, method: str | None = None) -> Any:

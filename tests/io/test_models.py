@@ -5,7 +5,7 @@ import json
 import pytest
 
 from napari_weak3d.errors import ModelError
-from napari_weak3d.io.models import MODEL, SCHEMA, read_description, read_method
+from napari_weak3d.io.models import MIGRATIONS, MODEL, SCHEMA, migrate, read_description, read_method
 
 
 @pytest.fixture
@@ -63,6 +63,34 @@ def test_another_programs_json_is_no_model_of_ours(folder, content):
 def test_a_newer_model_asks_for_an_update(folder):
     write(folder, json.dumps({"schema": SCHEMA + 1, "method": "slices", "version": "7.0"}))
     assert "newer version (7.0): update napari-weak3d" in refused(folder)
+
+
+OLD = {"schema": 1, "method": "slices", "width": 8}
+
+
+def test_an_old_description_is_brought_up_to_date_step_by_step():
+    steps = {
+        1: lambda old: {**old, "config": {"width": old["width"]}},
+        2: lambda old: {name: value for name, value in old.items() if name != "width"},
+    }
+    assert migrate(OLD, to=3, steps=steps) == {"schema": 3, "method": "slices", "config": {"width": 8}}
+    assert OLD == {"schema": 1, "method": "slices", "width": 8}
+
+
+def test_a_description_of_the_current_schema_stays_as_it_is():
+    assert migrate(OLD, to=1, steps={}) == OLD
+
+
+def test_a_schema_that_never_was_is_refused(folder):
+    with pytest.raises(ModelError, match="schema 2, which no version has written"):
+        migrate(OLD, to=3, steps={1: dict})
+    write(folder, json.dumps({"schema": 0, "method": "slices"}))
+    with pytest.raises(ModelError, match="schema 0, which no version"):
+        read_description(folder)
+
+
+def test_there_is_a_step_from_every_older_schema():
+    assert set(MIGRATIONS) == set(range(1, SCHEMA))
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):

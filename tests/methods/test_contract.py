@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from napari_weak3d import methods
 from napari_weak3d.errors import ConfigError, VolumeError
 from napari_weak3d.messages import NewSamples, Pause, PreviewSlice, Resume, Stop
-from napari_weak3d.samples import paint_slices
+from napari_weak3d.samples import click_centroids, paint_slices
 from napari_weak3d.types import Prediction, Progress, Sample, Volume
 
 
@@ -20,11 +20,13 @@ def paint_some(truth, n):
     return paint_slices(truth, slices_per_axis=(n, 0, 0))
 
 
-ANNOTATE = {"Slices": paint_some}
+def click_some(truth, n):
+    """Clicks that are the more precise the more there are to be: always all cells."""
+    return click_centroids(truth, rng=np.random.default_rng(n), jitter=0.3 / n)
+
+
+ANNOTATE = {"Slices": paint_some, "Centroids": click_some}
 """For each noun that methods learn from: how to make some of it, and more of it."""
-
-
-UNBOUNDED = ("seed", "steps")
 
 
 @pytest.fixture(params=list(methods.METHODS), scope="session")
@@ -44,9 +46,26 @@ def settings(method, tiny):
 
 
 @pytest.fixture(scope="session")
-def make_sample(method, cells, truth):
-    annotate = ANNOTATE[methods.METHODS[method].annotation]
+def annotate(method):
+    """Make so much of the method's annotation from a truth."""
+    return ANNOTATE[methods.METHODS[method].annotation]
+
+
+@pytest.fixture(scope="session")
+def make_sample(annotate, cells, truth):
     return lambda n=3: Sample(cells, annotate(truth, n))
+
+
+@pytest.fixture(scope="session")
+def make_samples(annotate, make_sample, truth):
+    """Two volumes, of different shapes."""
+
+    def make():
+        one = make_sample()
+        turned = Volume(one.volume.data[:, :, ::-1, :32], one.volume.spacing, one.volume.unit, "turned")
+        return [one, Sample(turned, annotate(np.ascontiguousarray(truth[:, ::-1, :32]), 3))]
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +107,13 @@ def test_every_setting_has_title_and_description_and_every_number_bounds(method)
         if kind in (int, float):
             bounds = {type(item).__name__ for item in field.metadata}
             assert bounds & {"Ge", "Gt"}, f"{name} has no lower bound"
-            assert name in UNBOUNDED or bounds & {"Le", "Lt"}, f"{name} has no upper bound"
+            assert bounds & {"Le", "Lt"}, f"{name} has no upper bound"
+
+
+@pytest.mark.parametrize("name", ["seed", "steps"])
+def test_a_seed_or_number_of_steps_beyond_bounds_is_refused(method, name):
+    with pytest.raises(ConfigError, match=f"setting {name} = 9{'0' * 30}"):
+        methods.load_config(method).from_settings({name: 9 * 10**30})
 
 
 def test_the_defaults_are_valid_and_survive_json(method):
@@ -178,16 +203,11 @@ def test_training_may_go_on_into_the_folder_it_came_from(trained, model_class, f
 
 
 @pytest.mark.slow
-def test_one_model_learns_from_several_volumes(fit, finish, make_sample, cells, tmp_path):
-    one = make_sample()
-    turned = Volume(cells.data[:, :, ::-1, :32], cells.spacing, cells.unit, "turned")
-    labels = one.annotation.labels[:, ::-1, :32]
-    other = Sample(
-        turned, type(one.annotation)(labels, annotated=one.annotation.annotated, classes=one.annotation.classes)
-    )
-    _, model = finish(fit(tmp_path / "model", samples=[one, other], steps=4))
-    for volume in (cells, turned):
-        assert finish(model.predict(volume))[1].labels.shape == volume.shape
+def test_one_model_learns_from_several_volumes(fit, finish, make_samples, tmp_path):
+    samples = make_samples()
+    _, model = finish(fit(tmp_path / "model", samples=samples, steps=4))
+    for sample in samples:
+        assert finish(model.predict(sample.volume))[1].labels.shape == sample.volume.shape
 
 
 @pytest.mark.slow
@@ -241,6 +261,25 @@ def test_another_number_of_channels_is_refused(trained, cells):
 def test_an_unknown_setting_is_refused_with_the_nearest_name(trained, cells):
     with pytest.raises(ConfigError, match="'smallest_objekt': did you mean 'smallest_object'"):
         next(trained[2].predict(cells, settings={"smallest_objekt": 3}))
+
+
+@pytest.mark.slow
+def test_a_setting_of_training_is_refused_in_segmenting(trained, cells):
+    assert "minutes" not in type(trained[2].stored.config).SEGMENTING
+    with pytest.raises(ConfigError, match=r"'minutes' belongs to training.*segmenting takes device"):
+        next(trained[2].predict(cells, settings={"minutes": 3}))
+
+
+def test_what_segmenting_takes_are_settings(method):
+    config = methods.load_config(method)
+    assert set(config.SEGMENTING) <= set(config.model_fields)
+
+
+@pytest.mark.slow
+def test_a_model_says_what_its_predictions_hold(trained, finish, cells):
+    _, prediction = finish(trained[2].predict(cells))
+    given = {name for name in ("classes", "uncertainty", "probabilities") if getattr(prediction, name) is not None}
+    assert trained[2].outputs == given
 
 
 @pytest.mark.slow

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
-from napari_weak3d.nn.intensity import normalise
+from napari_weak3d.nn.intensity import average_along, measure_greys, normalise
 
 ISOTROPIC = (1.0, 1.0, 1.0)
 
@@ -23,6 +26,21 @@ def test_each_channel_gives_brightness_and_local_contrast(image):
     assert (found.shape, found.dtype) == ((4, 12, 40, 40), np.float32)
     np.testing.assert_array_equal(found[:2], normalise(two[:1], spacing=ISOTROPIC))
     np.testing.assert_array_equal(found[2:], normalise(two[1:], spacing=ISOTROPIC))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1000), axis=st.integers(0, 2), size=st.integers(1, 30), length=st.integers(1, 12))
+def test_averages_along_an_axis_are_those_of_scipy(seed, axis, size, length):
+    shape = [3, 4, 5]
+    shape[axis] = length
+    values = np.random.default_rng(seed).normal(50, 20, shape).astype(np.float32)
+    expected = ndimage.uniform_filter1d(values, size, axis=axis, mode="reflect")
+    np.testing.assert_allclose(average_along(values, axis, size=size), expected, rtol=1e-6)
+
+
+def test_the_greys_of_a_channel_are_its_percentiles():
+    ramp = np.arange(1001, dtype=np.uint16).reshape(1, 7, 11, 13)
+    assert measure_greys(np.concatenate([ramp, ramp * 2])) == ((10, 500, 900), (20, 1000, 1800))
 
 
 def test_brightness_has_mean_0_and_deviation_1(image):

@@ -109,6 +109,24 @@ def test_a_used_up_budget_still_trains_one_step(clock):
     assert budget.done == 1
 
 
+@pytest.mark.parametrize("begin", [0, 2])
+def test_a_step_that_was_not_taken_does_not_count(clock, begin):
+    learner = Counter(clock)
+    step = learner.step
+    learner.step = lambda fraction: (
+        step(fraction) if not begin <= len(learner.fractions) < begin + 2 else fail(fraction)
+    )
+
+    def fail(fraction):
+        step(fraction)
+        return {}
+
+    progress, _ = finish(train_loop(learner, budget=Budget(1, steps=4, clock=clock)))
+    assert len(learner.fractions) == 6
+    assert progress[-1].step == 4
+    assert [item.metrics == {} for item in progress].count(True) == 2
+
+
 @pytest.mark.parametrize("steps", [0, 10])
 def test_a_skipped_part_counts_as_used(clock, steps):
     budget, learner = Budget(10, steps=steps, clock=clock), Counter(clock)

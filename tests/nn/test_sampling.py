@@ -13,12 +13,12 @@ FLAT = (1000.0, 1.0, 1.0)
 """Spacing at which planes stay whole."""
 
 
-def make_source(labels, *, offsets=(-1, 0, 1), maps=None, spacing=FLAT):
+def make_source(labels, *, offsets=(-1, 0, 1), maps=None, spacing=FLAT, hidden=()):
     """A volume whose grey value at each voxel is its plane, so that a patch tells where it is from."""
     planes = np.arange(len(labels), dtype=np.float32)[:, None, None]
     image = np.broadcast_to(planes, labels.shape)[None].copy()
     extra = np.empty((0, *labels.shape), np.float32) if maps is None else maps
-    return Source(SlabView(image, offsets), labels.astype(np.int16), extra, spacing)
+    return Source(SlabView(image, offsets), labels.astype(np.int16), extra, spacing, hidden)
 
 
 @pytest.fixture
@@ -43,10 +43,18 @@ def test_spots_are_the_labelled_voxels_of_each_class(labels):
     other[0, 0, 3] = 2
     spots = find_spots([make_source(labels), make_source(other)], n_classes=4)
     assert spots.counts == [2 * 480 - 17, 16, 2, 0]
-    assert spots.by_class[2].tolist() == [[0, 5, 10, 11], [1, 0, 0, 3]]
-    for number, z, y, x in spots.by_class[1]:
-        assert number == 0
-        assert labels[z, y, x] == 1
+    assert [spots.voxel(2, number) for number in range(2)] == [(0, 5, 10, 11), (1, 0, 0, 3)]
+    assert [spots.voxel(1, number)[1:] for number in range(16)] == list(map(tuple, np.argwhere(labels == 1)))
+    with pytest.raises(IndexError):
+        spots.voxel(1, 16)
+
+
+def test_spots_of_some_planes_are_left_out_and_hidden_planes_have_none(labels):
+    spots = find_spots([make_source(labels), make_source(labels, hidden=(2,))], n_classes=3)
+    assert spots.counts == [480 - 16 + 2 * 479, 16, 2]
+    rest = spots.without([(5,), ()])
+    assert rest.counts == [480 - 16 + 479, 16, 1]
+    assert rest.voxel(2, 0) == (1, 5, 10, 11)
 
 
 def test_a_batch_has_the_shapes_it_says(labels):
@@ -75,11 +83,13 @@ def test_a_class_of_one_voxel_is_drawn_as_often_as_the_others_in_half_of_the_pat
     assert 0.1 < share < 0.45  # a quarter; by the number of voxels it would be one in 481
 
 
+@pytest.mark.parametrize("shape", [(1, 16, 16), (8, 16, 16)])
 @pytest.mark.parametrize("augmentation", [NO_AUGMENTATION, Augmentation(rotate_chance=1, elastic_chance=1)])
-def test_held_out_planes_never_appear_in_the_labels_of_a_batch(labels, augmentation):
+def test_hidden_planes_never_appear_in_the_labels_of_a_batch(labels, augmentation, shape):
     labels[2][labels[2] == 0] = UNLABELLED  # of plane 2 only class 1 is left
-    labels[5] = UNLABELLED  # held out; its class 0 and 2 must not be seen
-    batch = draw([make_source(labels)], size=24, augmentation=augmentation)
+    spacing = FLAT if shape[0] == 1 else (1.0, 1.0, 1.0)
+    source = make_source(labels, spacing=spacing, hidden=(5,))  # its classes 0 and 2 must not be seen
+    batch = draw([source], size=24, augmentation=augmentation, shape=shape)
     assert set(batch.labels.unique().tolist()) == {UNLABELLED, 1}
 
 

@@ -17,7 +17,15 @@ from napari_weak3d.cli.report import Report
 from napari_weak3d.errors import AnnotationError, Weak3DError
 
 if TYPE_CHECKING:
-    from napari_weak3d.types import IntLabels, Progress, SliceIndex, Volume
+    from napari_weak3d.types import IntLabels, Progress, Sample, SliceIndex, Volume
+
+
+def run_open(options: argparse.Namespace) -> Report:
+    """Start napari with the dock; ends when its window is closed."""
+    from napari_weak3d.cli.opening import start_napari
+
+    start_napari(options.path)
+    return {}
 
 
 def run_demo(options: argparse.Namespace) -> Report:
@@ -110,16 +118,22 @@ def run_segment(options: argparse.Namespace) -> Report:
     for name in ("out", "classes", "uncertainty"):
         if getattr(options, name):
             inputs.check_out(getattr(options, name), inputs.LABEL_SUFFIXES, option=f"--{name}")
-    if options.objects:
-        inputs.check_out(options.objects, (".csv",), option="--objects")
+    for option in ("objects", "centres_out"):
+        if path := getattr(options, option):
+            inputs.check_out(path, (".csv",), option=f"--{option.replace('_', '-')}")
     inputs.check_model_in(options.model)
+    if options.centres_out or options.clicks:
+        inputs.check_takes_clicks(options.model, option="--clicks" if options.clicks else "--centres-out")
     volume = inputs.read_image(options.image, options=options)
+    clicks = inputs.read_clicks(options.clicks, volume=volume) if options.clicks else None
 
     from napari_weak3d import workflow
     from napari_weak3d.cli import outputs
     from napari_weak3d.cli.bar import follow
 
-    prediction = follow(workflow.segment(options.model, volume, settings=dict(options.settings)))
+    wanted = [name for name in ("classes", "uncertainty") if getattr(options, name)]
+    settings = dict(options.settings)
+    prediction = follow(workflow.segment(options.model, volume, settings=settings, wanted=wanted, clicks=clicks))
     outputs.write_prediction(
         prediction,
         volume,
@@ -128,6 +142,9 @@ def run_segment(options: argparse.Namespace) -> Report:
         uncertainty=options.uncertainty,
         objects=options.objects,
     )
+    if options.centres_out:
+        centres, scores = workflow.find_centres(options.model, prediction, volume, settings=settings, clicks=clicks)
+        outputs.write_centres(options.centres_out, centres, scores=scores)
     return {"out": str(options.out), "objects": len(prediction.objects), "shape": list(prediction.labels.shape)}
 
 
@@ -168,16 +185,35 @@ def run_measure(options: argparse.Namespace) -> Report:
 def run_suggest(options: argparse.Namespace) -> Report:
     """Name the slices to paint next, the most useful first."""
     inputs.check_model_in(options.model)
-    annotated = options.annotated[0] if options.annotated else None
-    sample = inputs.read_sample(
-        options, image=options.image, annotation=options.annotation, annotated=annotated, region=None
-    )
+    sample = _read_suggest_sample(options)
 
     from napari_weak3d import workflow
     from napari_weak3d.cli.bar import follow
 
     chosen = follow(workflow.suggest(options.model, sample, count=options.count))
     return {"slices": _name_slices(chosen)}
+
+
+def _read_suggest_sample(options: argparse.Namespace) -> Sample:
+    """The image with what is painted by now, which may be nothing."""
+    from napari_weak3d.io.models import read_method
+    from napari_weak3d.methods import find_method
+
+    kind = find_method(read_method(options.model)).annotation
+    annotated = options.annotated[0] if options.annotated else None
+    if options.annotation is not None:
+        return inputs.read_sample(
+            options, kind=kind, image=options.image, annotation=options.annotation, annotated=annotated, region=None
+        )
+    if annotated is not None:
+        raise Weak3DError("--annotated says which slices of --annotation are complete: give both", where="--annotated")
+    import numpy as np
+
+    from napari_weak3d.types import Centroids, Sample, Slices
+
+    volume = inputs.read_image(options.image, options=options)
+    nothing = Centroids(np.zeros((0, 3))) if kind == "Centroids" else Slices(np.zeros(volume.shape, np.int32))
+    return Sample(volume, nothing)
 
 
 def _name_slices(chosen: Sequence[SliceIndex]) -> list[str]:

@@ -14,7 +14,7 @@ from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, Stora
 
 if TYPE_CHECKING:
     from napari_weak3d.config import TrainConfig
-    from napari_weak3d.types import Region, Sample, Volume
+    from napari_weak3d.types import Centroids, Region, Sample, Slices, Volume
 
 Value = TypeVar("Value")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -57,6 +57,16 @@ def check_model_in(folder: Path) -> None:
         raise ModelError(f"{folder} {state}: name a folder that train has written", where=str(folder))
 
 
+def check_takes_clicks(folder: Path, *, option: str) -> None:
+    """Raise ModelError where a model is of a method that knows no clicks."""
+    from napari_weak3d.io.models import read_method
+    from napari_weak3d.methods import find_method
+
+    method = read_method(folder)
+    if find_method(method).annotation != "Centroids":
+        raise ModelError(f"{folder} is a model of {method}: {option} belongs to centroids", where=option)
+
+
 def train_config(options: argparse.Namespace) -> TrainConfig:
     """Settings of a training: those of the file, then ``--set``, then the options of their own."""
     from napari_weak3d.methods import load_config
@@ -92,7 +102,10 @@ def describe_config(config: type[TrainConfig]) -> dict[str, str]:
 
 def read_samples(options: argparse.Namespace) -> list[Sample]:
     """Read images and annotations, pair them up in their order, and check that each pair fits."""
-    n = len(options.image)
+    from napari_weak3d.io.annotations import check_clicks
+    from napari_weak3d.methods import find_method
+
+    kind, n = find_method(options.method).annotation, len(options.image)
     if len(options.annotation) != n:
         raise AnnotationError(
             f"{n} --image but {len(options.annotation)} --annotation: give one per image, in the same order",
@@ -100,30 +113,66 @@ def read_samples(options: argparse.Namespace) -> list[Sample]:
         )
     annotated = _one_per_image(options.annotated, n, option="--annotated")
     regions = _one_per_image(options.region, n, option="--region")
-    return [
-        read_sample(options, image=image, annotation=annotation, annotated=texts, region=region)
+    samples = [
+        read_sample(options, kind=kind, image=image, annotation=annotation, annotated=texts, region=region)
         for image, annotation, texts, region in zip(options.image, options.annotation, annotated, regions, strict=True)
     ]
+    if kind == "Centroids":
+        check_clicks(samples)
+    return samples
 
 
 def read_sample(
-    options: argparse.Namespace, *, image: Path, annotation: Path, annotated: list[str] | None, region: Region | None
+    options: argparse.Namespace,
+    *,
+    kind: str,
+    image: Path,
+    annotation: Path,
+    annotated: list[str] | None,
+    region: Region | None,
 ) -> Sample:
-    """Read one image with its painted slices; ``annotated``: the complete slices as text, None: as the .json says."""
-    from napari_weak3d.io.annotations import parse_annotated, read_slices
+    """Read one image with its annotation; ``annotated``: the complete slices as text, None: as the .json says."""
     from napari_weak3d.types import Sample
 
     volume = read_image(image, options=options)
-    slices = read_slices(
-        annotation,
+    weak_labels: Slices | Centroids = (
+        _read_clicks(annotation, volume, options=options, annotated=annotated)
+        if kind == "Centroids"
+        else _read_slices(annotation, volume, options=options, annotated=annotated)
+    )
+    if region is not None:
+        _check_region(region, volume=volume)
+    return Sample(volume, weak_labels, region)
+
+
+def _read_slices(path: Path, volume: Volume, *, options: argparse.Namespace, annotated: list[str] | None) -> Slices:
+    from napari_weak3d.io.annotations import parse_annotated, read_slices
+
+    return read_slices(
+        path,
         volume=volume,
         annotated=None if annotated is None else parse_annotated(annotated),
         paint=options.paint,
         background=options.background,
     )
-    if region is not None:
-        _check_region(region, volume=volume)
-    return Sample(volume, slices, region)
+
+
+def _read_clicks(path: Path, volume: Volume, *, options: argparse.Namespace, annotated: list[str] | None) -> Centroids:
+    for name, value in (("annotated", annotated), ("paint", options.paint), ("background", options.background)):
+        if value is not None:
+            raise AnnotationError(f"--{name} belongs to painted slices: leave it out with clicks", where=f"--{name}")
+    return read_clicks(path, volume=volume)
+
+
+def read_clicks(path: Path, *, volume: Volume) -> Centroids:
+    """Read clicks and check that they lie in the volume."""
+    from napari_weak3d.io.annotations import check_centroids, read_centroids
+
+    if path.suffix.lower() != ".csv":
+        raise AnnotationError(f"{path} is no .csv: clicks come as a table of z, y, x", where=str(path))
+    clicks = read_centroids(path)
+    check_centroids(clicks, volume)
+    return clicks
 
 
 def read_image(path: Path, *, options: argparse.Namespace) -> Volume:

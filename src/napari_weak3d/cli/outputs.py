@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_weak3d.errors import ModelError
+from napari_weak3d.io.annotations import write_centroids
 from napari_weak3d.io.annotations.tables import write_table
 from napari_weak3d.io.volumes import write_image, write_labels
-from napari_weak3d.types import AXES, ObjectRow, Prediction, Volume
+from napari_weak3d.types import AXES, Centroids, ObjectRow, Prediction, Volume
 
 OBJECT_COLUMNS = (
     *("id", "class", "score"),
@@ -45,6 +49,17 @@ def write_prediction(
         write_image(uncertainty, prediction.uncertainty, spacing=volume.spacing, unit=volume.unit)
     if objects is not None:
         write_objects(objects, prediction.objects)
+
+
+def write_centres(path: Path, centres: Centroids, *, scores: NDArray[np.float64]) -> None:
+    """Write centres as CSV: z, y, x in voxels, and their scores.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written; what was there before stays.
+    """
+    write_centroids(path, centres, columns={"score": [f"{score:.4f}" for score in scores]})
 
 
 def write_objects(path: Path, rows: Sequence[ObjectRow]) -> None:

@@ -38,9 +38,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands: _Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_weaken, _add_train, _add_segment, _add_evaluate, _add_measure, _add_suggest):
+    for add in (_add_open, _add_demo, _add_weaken, _add_train, _add_segment, _add_evaluate, _add_measure, _add_suggest):
         add(commands)
     return parser
+
+
+def _add_open(commands: _Commands) -> None:
+    parser = _add_command(commands, "open", summary="start napari with the dock, at a project or an image")
+    parser.add_argument("path", type=Path, nargs="?", metavar="PROJECT|IMAGE", help="project folder, or volume")
 
 
 def _add_demo(commands: _Commands) -> None:
@@ -79,9 +84,9 @@ def _add_weaken(commands: _Commands) -> None:
 
 def _add_train(commands: _Commands) -> None:
     parser = _add_command(commands, "train", summary="train a model on your labels")
-    parser.add_argument("method", metavar="METHOD", help="slices (centroids and boxes are planned)")
+    parser.add_argument("method", metavar="METHOD", help="slices or centroids (boxes are planned)")
     _add_files(parser, "--image", text="volume to learn from; several: one model of all")
-    _add_files(parser, "--annotation", text="label image of painted slices, one per image")
+    _add_files(parser, "--annotation", text="painted slices (label image) or centroids (.csv), one per image")
     _add_files(parser, "--masks", text="label image of masks, one per image (boxes, planned)")
     _add_annotated(parser)
     _add_paint(parser)
@@ -111,6 +116,8 @@ def _add_segment(commands: _Commands) -> None:
     parser.add_argument("--classes", type=Path, metavar="FILE", help=".tif or .zarr: class values")
     parser.add_argument("--uncertainty", type=Path, metavar="FILE", help=".tif or .zarr: 0 (sure) to 1")
     parser.add_argument("--objects", type=Path, metavar="FILE", help=".csv: a row per object")
+    parser.add_argument("--clicks", type=Path, metavar="FILE", help=".csv: cells that are known (centroids)")
+    parser.add_argument("--centres-out", type=Path, metavar="FILE", help=".csv: z, y, x, score of what was found")
     _add_geometry(parser)
     _add_settings(parser)
 
@@ -136,7 +143,9 @@ def _add_measure(commands: _Commands) -> None:
 def _add_suggest(commands: _Commands) -> None:
     parser = _add_command(commands, "suggest", summary="say which slices to paint next")
     _add_model_and_image(parser)
-    parser.add_argument("--annotation", type=Path, required=True, metavar="FILE", help="what is painted by now")
+    parser.add_argument(
+        "--annotation", type=Path, metavar="FILE", help="what is painted or clicked by now; without: nothing"
+    )
     _add_annotated(parser)
     _add_paint(parser)
     _add_geometry(parser)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from napari_weak3d.errors import ModelError
 
 MODEL = "model.json"
 SCHEMA = 1
+Migration: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""Turns a description of one schema into one of the next; the number of the schema is raised for it."""
+MIGRATIONS: Mapping[int, Migration] = {}
+"""For each older schema the step to the next one. A change of schema adds one line here."""
 
 
 def read_method(folder: Path) -> str:
@@ -48,4 +53,35 @@ def read_description(folder: Path) -> dict[str, Any]:
             where=str(folder),
             value=described["schema"],
         )
-    return described
+    return migrate(described)
+
+
+def migrate(
+    described: dict[str, Any], *, to: int = SCHEMA, steps: Mapping[int, Migration] = MIGRATIONS
+) -> dict[str, Any]:
+    """Bring a description of an older schema up to date, step by step.
+
+    Parameters
+    ----------
+    described
+        What ``model.json`` holds; stays as it is.
+    to
+        The schema to reach.
+    steps
+        For each schema from that of the description to the one before ``to``, how to get to the next.
+
+    Raises
+    ------
+    ModelError
+        There is no step from some schema: such a one never was.
+    """
+    current = dict(described)
+    for schema in range(described["schema"], to):
+        if schema not in steps:
+            raise ModelError(
+                f"{MODEL} has the schema {schema}, which no version has written: train the model anew",
+                where=MODEL,
+                value=schema,
+            )
+        current = {**steps[schema](current), "schema": schema + 1}
+    return current

@@ -25,6 +25,7 @@ from napari_weak3d.io.spacing import (
     check_spacing,
     spacing_from_metadata,
 )
+from napari_weak3d.io.timepoints import take_time_point
 from napari_weak3d.types import RELATIVE, Spacing, Volume
 
 __all__ = ["AxesWarning", "SpacingWarning", "check_image", "read_labels", "read_volume", "write_image", "write_labels"]
@@ -33,7 +34,11 @@ _BLOCK_VOXELS = 2**24  # 64 MB as float32
 
 
 def read_volume(
-    path: str | os.PathLike[str], *, spacing: Spacing | None = None, channel_axis: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    spacing: Spacing | None = None,
+    channel_axis: int | None = None,
+    time_index: int | None = None,
 ) -> Volume:
     """Open an image volume; its voxels are read when they are asked for.
 
@@ -48,6 +53,8 @@ def read_volume(
         Which axis of the file holds the channels, negative from the end; needed where the file does not name its
         axes and has four, and for RGB. Wins over the metadata. Without it, more than 7 channels of a single slice are
         taken for slices, with an :class:`AxesWarning`: so tifffile writes stacks for ImageJ unless told the axes.
+    time_index
+        Which time point of a time series, from 0; None: the file is none.
 
     Returns
     -------
@@ -57,7 +64,8 @@ def read_volume(
     Raises
     ------
     VolumeError
-        The file is missing, damaged or of an unknown kind; it is a time series or RGB; the spacing is not positive.
+        The file is missing, damaged or of an unknown kind; it is RGB, or a time series and no time point is named; the
+        spacing is not positive.
 
     Notes
     -----
@@ -66,6 +74,8 @@ def read_volume(
     file = Path(path)
     given = None if spacing is None else check_spacing(spacing, where=file.name)
     stored = open_stored(file)
+    if time_index is not None:
+        stored, channel_axis = take_time_point(stored, time_index=time_index, channel_axis=channel_axis, name=file.name)
     data = arrange_axes(stored, name=file.name, channel_axis=channel_axis)
     if given is not None:
         return Volume(data, spacing=given, unit=MICROMETRE, name=file.name)

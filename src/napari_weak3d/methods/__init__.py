@@ -27,8 +27,14 @@ METHODS: dict[str, MethodInfo] = {
         config="napari_weak3d.methods.slices.config:SlicesConfig",
         model="napari_weak3d.methods.slices.model:SlicesModel",
     ),
+    "centroids": MethodInfo(
+        title="One click per cell (BFS-Net)",
+        annotation="Centroids",
+        config="napari_weak3d.methods.centroids.config:CentroidsConfig",
+        model="napari_weak3d.methods.centroids.model:CentroidsModel",
+    ),
 }
-PLANNED = ("centroids", "boxes")
+PLANNED = ("boxes",)
 
 
 def find_method(name: str) -> MethodInfo:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,11 @@ from scipy import ndimage
 
 from napari_weak3d.types import Spacing
 
+Greys: TypeAlias = tuple[float, float, float]
+"""Low, middle and high grey value of a channel."""
+
+_PERCENTILES = (1, 50, 90)
+"""Low, middle, high: bright spots, which are few, do not count."""
 _SAMPLE = 2_000_000
 """Voxels that percentiles are taken from."""
 _LOCAL_VOX = 48.0
@@ -47,9 +53,34 @@ def normalise(image: Any, *, spacing: Spacing) -> NDArray[np.float32]:
     return normal
 
 
+def measure_greys(image: Any) -> tuple[Greys, ...]:
+    """Give the grey values that :func:`normalise` goes by: low, middle and high of each channel.
+
+    Parameters
+    ----------
+    image
+        (C, Z, Y, X), any numeric dtype, lazy too.
+
+    Returns
+    -------
+    Per channel percentiles 1, 50 and 90 over about two million voxels.
+    """
+    return tuple(_measure(_sample(image[channel])) for channel in range(image.shape[0]))
+
+
+def _sample(values: Any) -> NDArray[np.float32]:
+    """(Z, Y, X) -> about two million of its voxels, evenly spread; a lazy volume is read only there."""
+    step = max(1, round((np.prod(values.shape) / _SAMPLE) ** (1 / 3)))
+    return np.asarray(values[::step, ::step, ::step], dtype=np.float32)
+
+
+def _measure(values: NDArray[np.float32]) -> Greys:
+    low, middle, high = np.percentile(values, _PERCENTILES)
+    return float(low), float(middle), float(high)
+
+
 def _compress(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    step = max(1, round((values.size / _SAMPLE) ** (1 / 3)))
-    low, middle, high = np.percentile(values[::step, ::step, ::step], (1, 50, 90))
+    low, middle, high = _measure(_sample(values))
     scale = (high - low) / 2 or float(values.std()) or 1.0
     compressed = np.arcsinh((values - np.float32(middle)) / np.float32(scale))
     deviation = float(compressed.std()) or 1.0
@@ -62,15 +93,53 @@ def _local_contrast(values: NDArray[np.float32], *, spacing: Spacing) -> NDArray
     window = [max(1, round(_LOCAL_VOX * finest / along)) for along in spacing]
     # A window of two or three planes is no neighbourhood, only an unsteady one: then each plane for itself.
     window[0] = window[0] if window[0] >= window[1] / 4 else 1
-    mean = _smooth(values, window)
-    variance = _smooth(values * values, window) - mean * mean
-    deviation = np.sqrt(np.maximum(variance, np.float32(_LEAST_LOCAL_DEVIATION**2)))
-    contrast: NDArray[np.float32] = ((values - mean) / deviation).astype(np.float32, copy=False)
-    return contrast
+    with ThreadPoolExecutor(2) as pool:
+        mean, deviation = pool.map(lambda part: _smooth(part, window), (values, values * values))
+    # In place: each of these is as large as the volume.
+    deviation -= mean * mean
+    np.sqrt(np.maximum(deviation, np.float32(_LEAST_LOCAL_DEVIATION**2), out=deviation), out=deviation)
+    np.subtract(values, mean, out=mean)
+    mean /= deviation
+    return mean
 
 
 def _smooth(values: NDArray[np.float32], window: list[int]) -> NDArray[np.float32]:
     """Apply a box filter twice, a triangle: near a Gaussian, at a cost that does not grow with the window."""
-    once: NDArray[np.float32] = ndimage.uniform_filter(values, window, mode="reflect")
-    twice: NDArray[np.float32] = ndimage.uniform_filter(once, window, mode="reflect")
-    return twice
+    for _ in range(2):
+        for axis, size in enumerate(window):
+            values = average_along(values, axis, size=size) if size > 1 else values
+    return values
+
+
+def average_along(values: NDArray[np.float32], axis: int, *, size: int) -> NDArray[np.float32]:
+    """Average over a window along an axis, mirrored at the volume's faces.
+
+    As ``scipy.ndimage.uniform_filter1d``, in a third of the time along z and y: whole rows are added to a running sum,
+    where scipy gathers voxels line by line.
+
+    Parameters
+    ----------
+    values
+        (Z, Y, X).
+    size
+        Voxels of the window; of an even number one more lies before than after.
+    """
+    if axis == 2:  # lines lie in memory as they are: nothing to gather
+        along_x: NDArray[np.float32] = ndimage.uniform_filter1d(values, size, axis=2, mode="reflect")
+        return along_x
+    averaged = np.empty_like(values)
+    rows, out = np.moveaxis(values, axis, 0), np.moveaxis(averaged, axis, 0)
+    before = size // 2
+    index = _reflect(np.arange(-before, len(rows) + size - before), len(rows))
+    total = rows[index[:size]].sum(axis=0, dtype=np.float64)
+    for at in range(len(rows)):
+        np.divide(total, size, out=out[at], casting="same_kind")
+        total += rows[index[at + size]]
+        total -= rows[index[at]]
+    return averaged
+
+
+def _reflect(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Fold indices into 0..length - 1, the outermost voxel twice: d c b a | a b c d | d c b a."""
+    folded = index % (2 * length)
+    return np.minimum(folded, 2 * length - 1 - folded)

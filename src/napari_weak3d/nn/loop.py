@@ -98,7 +98,10 @@ class Learner(Protocol):
     notice: str
 
     def step(self, fraction: float) -> Mapping[str, float]:
-        """Train a little; the metrics of this step. ``fraction`` is how much of the budget is used."""
+        """Train a little; the metrics of this step. ``fraction`` is how much of the budget is used.
+
+        No metrics: no step was taken (memory ran out, say), and the next call tries anew.
+        """
 
     def show(self, where: SliceIndex, *, sample: int) -> Preview:
         """Predict a slice as the model sees it now."""
@@ -138,8 +141,8 @@ def train_loop(learner: Learner, *, budget: Budget, until: float = 1.0, save_eve
     # A finished budget still trains one step: no model without.
     while budget.fraction < until or budget.done == 0:
         metrics = learner.step(budget.fraction)
-        budget.done += 1
-        if budget.done == 1 or budget.clock() - last_report >= _REPORT_S:
+        budget.done += bool(metrics)
+        if budget.done <= 1 or budget.clock() - last_report >= _REPORT_S:
             last_report = budget.clock()
             if (yield from talk(learner, budget=budget, metrics=metrics)):
                 return True

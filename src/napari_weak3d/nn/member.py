@@ -11,6 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from napari_weak3d.nn.adamw import AdamW
 from napari_weak3d.nn.device import Precision
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
@@ -60,7 +61,7 @@ class Member:
         self.steps = 0
         self._last_images: deque[Tensor] = deque(maxlen=_IMAGES_KEPT)
         self._learning_rate = learning_rate
-        self._optimizer = torch.optim.AdamW(self.net.parameters(), learning_rate, weight_decay=_WEIGHT_DECAY)
+        self._optimizer = AdamW(self.net.parameters(), learning_rate=learning_rate, weight_decay=_WEIGHT_DECAY)
         self._scaler = torch.amp.GradScaler(enabled=compute.precision.needs_scaler)
 
     def step(self, image: Tensor, loss: Loss, *, fraction: float) -> float:
@@ -79,18 +80,17 @@ class Member:
         -------
         The loss.
         """
-        rate = self._learning_rate * min(1.0, (self.steps + 1) / _WARM_UP) * max(1e-3, 1 - fraction) ** _POWER
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        warm = min(1.0, (self.steps + 1) / _WARM_UP)
+        self._optimizer.learning_rate = self._learning_rate * warm * max(1e-3, 1 - fraction) ** _POWER
         # Now, not after the step: one that ran out of memory halfway leaves gradients behind.
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         with self.compute.precision.autocast(self.compute.device):
             logits = self.net(self.compute.to_device(image))
         value = loss(logits.float())
         self._scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        self._scaler.unscale_(self._optimizer)
+        self._scaler.unscale_(self._optimizer)  # type: ignore[arg-type]  # it only looks for the gradients
         nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
-        self._scaler.step(self._optimizer)
+        self._scaler.step(self._optimizer)  # type: ignore[arg-type]
         self._scaler.update()
         self.steps += 1
         self._last_images.append(image)
@@ -127,11 +127,7 @@ class Member:
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on from here, flat, by name."""
-        moments = {
-            f"adam.{index}.{name}": value
-            for index, slots in self._optimizer.state_dict()["state"].items()
-            for name, value in slots.items()
-        }
+        moments = {f"adam.{name}": value for name, value in self._optimizer.state().items()}
         weights = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         averages = {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
         return {**weights, **averages, **moments, "steps": torch.tensor(self.steps)}
@@ -140,11 +136,7 @@ class Member:
         """Go on from what :meth:`state` gave."""
         self.net.load_state_dict(_under("net.", state))
         self.averaged.load_state_dict(_under("averaged.", state))
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("adam.", state).items():
-            index, slot = name.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": slots})
+        self._optimizer.load_state(_under("adam.", state))
         self.steps = int(state["steps"])
 
     def start_from(self, weights: dict[str, Tensor]) -> None:

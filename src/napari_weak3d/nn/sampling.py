@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -36,12 +37,15 @@ class Source:
         (E, Z, Y, X) float32 in 0..1, further targets of the labelled voxels; E may be 0.
     spacing
         (z, y, x).
+    hidden
+        Planes whose labels are not to be seen.
     """
 
     view: SlabView
     labels: NDArray[np.int16]
     maps: NDArray[np.float32]
     spacing: Spacing
+    hidden: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,38 @@ class Batch:
     maps: Tensor
 
 
+class Run(NamedTuple):
+    """Voxels of one class in one plane: source, plane, (N,) int32 pixels y * width + x, and that width."""
+
+    source: int
+    plane: int
+    pixels: NDArray[np.int32]
+    width: int
+
+
 @dataclass(frozen=True)
 class Spots:
-    """Where patches may be centred: for each class its labelled voxels, (N, 4) int32: source, z, y, x."""
+    """Where patches may be centred: for each class its labelled voxels, plane by plane."""
 
-    by_class: tuple[NDArray[np.int32], ...]
+    by_class: tuple[tuple[Run, ...], ...]
 
     @property
     def counts(self) -> list[int]:
         """Labelled voxels of each class."""
-        return [len(spots) for spots in self.by_class]
+        return [sum(len(run.pixels) for run in runs) for runs in self.by_class]
+
+    def without(self, hidden: Sequence[Sequence[int]]) -> Spots:
+        """The same without some planes of each source; what is left is shared, not copied."""
+        return Spots(tuple(tuple(run for run in runs if run.plane not in hidden[run.source]) for runs in self.by_class))
+
+    def voxel(self, of_class: int, number: int) -> tuple[int, int, int, int]:
+        """Give a class's voxel by its number: (source, z, y, x), in this order."""
+        for run in self.by_class[of_class]:
+            if number < len(run.pixels):
+                y, x = divmod(int(run.pixels[number]), run.width)
+                return run.source, run.plane, y, x
+            number -= len(run.pixels)
+        raise IndexError(f"class {of_class} has no voxel {number} beyond its last")
 
 
 def find_spots(sources: list[Source], *, n_classes: int) -> Spots:
@@ -75,15 +101,16 @@ def find_spots(sources: list[Source], *, n_classes: int) -> Spots:
     n_classes
         Classes are 0 to ``n_classes - 1``.
     """
-    found: list[list[NDArray[np.int32]]] = [[] for _ in range(n_classes)]
+    found: list[list[Run]] = [[] for _ in range(n_classes)]
     for number, source in enumerate(sources):
-        for z in np.flatnonzero((source.labels != UNLABELLED).any(axis=(1, 2))):
+        for z, plane in enumerate(source.labels):
+            if (plane == UNLABELLED).all() or z in source.hidden:
+                continue
             for value in range(n_classes):
-                y, x = np.nonzero(source.labels[z] == value)
-                spots = np.stack([np.full_like(y, number), np.full_like(y, z), y, x], axis=1)
-                found[value].append(spots.astype(np.int32))
-    empty = np.empty((0, 4), np.int32)
-    return Spots(tuple(np.concatenate([empty, *spots]) for spots in found))
+                pixels = np.flatnonzero(plane == value).astype(np.int32)
+                if len(pixels):
+                    found[value].append(Run(number, z, pixels, plane.shape[1]))
+    return Spots(tuple(map(tuple, found)))
 
 
 def draw_batch(
@@ -129,7 +156,8 @@ def _draw_patch(
         rng=rng,
         centre_vox=(centre_vox[0], centre_vox[1], centre_vox[2]),
     )
-    patch = warp(view, source.labels, grid=grid, extra=source.maps)
+    labels = _Unhidden(source.labels, source.hidden) if source.hidden else source.labels
+    patch = warp(view, labels, grid=grid, extra=source.maps)
     # The planes of a slab are one image: they change alike. (C * O, 1, Y, X) -> (C, O, Y, X) and back.
     slabs = patch.image.reshape(-1, len(view.offsets) * shape[0], *shape[1:])
     greys = change_greys(slabs, ranges=augmentation.greys, spacing=source.spacing, rng=rng)
@@ -140,8 +168,20 @@ def _draw_spot(spots: Spots, *, rng: np.random.Generator) -> list[int]:
     counts = np.array(spots.counts, dtype=float)
     present = (counts > 0).astype(float)
     chances = present if rng.random() < _ANY_CLASS_CHANCE else counts
-    of_class = spots.by_class[rng.choice(len(counts), p=chances / chances.sum())]
-    return [int(part) for part in of_class[rng.integers(len(of_class))]]
+    of_class = int(rng.choice(len(counts), p=chances / chances.sum()))
+    return list(spots.voxel(of_class, int(rng.integers(int(counts[of_class])))))
+
+
+class _Unhidden:
+    """Labels read box by box, hidden planes unlabelled: a copy of a whole volume per network would fill the memory."""
+
+    def __init__(self, labels: NDArray[np.int16], hidden: Sequence[int]) -> None:
+        self._labels, self._hidden = labels, hidden
+        self.shape = labels.shape
+
+    def __getitem__(self, where: tuple[slice, ...]) -> NDArray[Any]:
+        planes = np.arange(*where[0].indices(self.shape[0]))
+        return np.where(np.isin(planes, self._hidden)[:, None, None], UNLABELLED, self._labels[where])
 
 
 def _keep_inside(at: float, *, side: int, length: int) -> float:

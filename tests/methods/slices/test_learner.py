@@ -10,7 +10,7 @@ from napari_weak3d.errors import ConfigError
 from napari_weak3d.nn.member import Member
 from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.samples import paint_slices
-from napari_weak3d.types import Sample, Slices, Volume
+from napari_weak3d.types import PaintClass, Sample, Slices, Volume
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +183,53 @@ def test_paint_that_is_rubbed_out_is_kept_in_training(make_learner, cells, sampl
     assert learner.samples == (sample,)
     assert "nothing is painted" in learner.notice
     assert learner.step(0.0)["loss"] > 0
+
+
+def with_third_class(sample, *, value=2, name="dust", painted=True):
+    """The sample with a class more, painted on a plane of its own."""
+    labels = sample.annotation.labels.copy()
+    if painted:
+        labels[0, :5, :5] = value
+    classes = (*sample.annotation.classes, PaintClass(value, name))
+    return replace(sample, annotation=replace(sample.annotation, labels=labels, classes=classes))
+
+
+@pytest.mark.parametrize("painted", [True, False])
+def test_a_class_added_meanwhile_is_left_out_and_said_to_be(painted, make_learner, sample):
+    learner = make_learner()
+    learner.take((with_third_class(sample, painted=painted),))
+    assert learner.notice == "not learned before the next Train: dust (added since this training began)"
+    assert (learner.targets[0].labels[0] == UNLABELLED).all()
+    assert learner.step(0.0)["loss"] > 0
+    assert set(np.unique(learner.show((0, 0), sample=0).labels)) <= {0, 1}
+    learner.take((sample,))
+    assert learner.notice == "training"
+
+
+def test_a_class_taken_away_meanwhile_is_learned_from_no_more(make_learner, sample):
+    three = with_third_class(sample)
+    learner = make_learner(samples=[three])
+    learner.take((sample,))
+    assert learner.targets[0].labels.max() == 1
+    assert learner.step(0.0)["loss"] > 0
+
+
+def test_paint_of_another_kind_is_no_part_of_this_training(make_learner, sample, object_sample):
+    for before, after in ((sample, object_sample), (object_sample, sample)):
+        learner = make_learner(samples=[before])
+        learner.take((after,))
+        assert learner.samples == (before,)
+        assert f"learns {before.annotation.paint}" in learner.notice
+        assert learner.step(0.0)["loss"] > 0
+
+
+def test_slices_painted_and_rubbed_out_between_steps_are_followed(make_learner, paint, sample):
+    learner = make_learner()
+    for per_axis in ((5, 0, 0), (1, 0, 0), (2, 2, 1), (0, 3, 0), (3, 0, 0)):
+        learner.take((paint(per_axis),))
+        for fraction in (0.0, 0.3, 0.9):
+            assert learner.step(fraction)["loss"] > 0
+    assert learner.targets[0].complete == tuple(index for _, index in sample.annotation.annotated)
 
 
 def test_other_images_are_no_part_of_this_training(make_learner, sample, truth):

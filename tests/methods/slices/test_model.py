@@ -1,13 +1,17 @@
 """A slices model from paint to labels: what is painted stays, stopped trainings go on, both networks work."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
-from napari_weak3d.messages import Pause, Resume, Stop
+from napari_weak3d.messages import NewSamples, Pause, PreviewSlice, Resume, Stop
+from napari_weak3d.methods.slices import model as model_module
+from napari_weak3d.methods.slices import scoring
 from napari_weak3d.methods.slices.model import SlicesModel
 from napari_weak3d.samples import paint_slices
 from napari_weak3d.types import PaintClass, Sample, Slices, Volume
@@ -38,6 +42,23 @@ def test_one_painted_slice_has_no_held_out_score(fit, finish, paint, tmp_path):
     progress, model = finish(fit(tmp_path / "model", samples=[paint((1, 0, 0))]))
     assert model.stored.calibration.held_out_iou is None
     assert "held_out_iou" not in progress[-1].metrics
+
+
+def test_one_painted_slice_of_objects_is_enough_too(fit, finish, paint, tmp_path):
+    sample = paint((1, 0, 0), "objects")
+    _, model = finish(fit(tmp_path / "model", samples=[sample]))
+    _, prediction = finish(model.predict(sample.volume))
+    ((_, plane),) = sample.annotation.annotated
+    assert model.stored.calibration.held_out_iou is None
+    np.testing.assert_array_equal(prediction.labels[plane], sample.annotation.labels[plane])
+
+
+def test_a_slice_painted_while_the_first_one_is_learned_is_held_out(fit, finish, paint, tmp_path):
+    job = fit(tmp_path / "model", samples=[paint((1, 0, 0))], steps=20)
+    next(job)
+    job.send(NewSamples((paint((3, 0, 0)),)))
+    _, model = finish_from(job)
+    assert model.stored.calibration.held_out_iou is not None
 
 
 def test_nothing_is_scored_where_no_share_is_left_for_scoring(fit, finish, tmp_path):
@@ -110,6 +131,52 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(after, fit, finish, t
     assert straight == broken
 
 
+def read_log(folder):
+    rows = [line.split(",") for line in (folder / "log.csv").read_text().splitlines()[1:]]
+    return [int(row[0]) for row in rows], [float(row[1]) for row in rows]
+
+
+def test_the_log_goes_on_where_a_training_does(fit, finish, tmp_path):
+    folder = tmp_path / "model"
+    finish(fit(folder, steps=12), *[None] * 4, Stop())
+    before = SlicesModel.load(folder)
+    finish(fit(folder, steps=12, start=before))
+    steps, seconds = read_log(folder)
+    assert steps == list(range(1, 13))
+    assert seconds == sorted(seconds)
+    summary = json.loads((folder / "model.json").read_text())["summary"]
+    assert summary["seconds"] >= before.stored.summary["seconds"]
+    assert summary["steps"] == 12
+
+
+def test_steps_and_seconds_of_a_warm_start_are_added_up(fit, finish, trained, tmp_path):
+    start = SlicesModel.load(trained)
+    _, model = finish(fit(tmp_path / "more", start=start, steps=4))
+    steps, seconds = read_log(tmp_path / "more")
+    assert steps == list(range(1, 11))
+    assert seconds == sorted(seconds)
+    assert model.stored.summary["steps"] == 10
+
+
+def test_a_model_without_a_log_goes_on_too(fit, finish, trained, tmp_path):
+    folder = Path(shutil.copytree(trained, tmp_path / "model"))
+    for spoil in (lambda log: log.write_text("step,seconds\nx,y\n"), Path.unlink):
+        spoil(folder / "log.csv")
+        finish(fit(tmp_path / "more", start=SlicesModel.load(folder), steps=2))
+        assert read_log(tmp_path / "more")[0] == [1, 2]
+
+
+def test_the_score_is_saved_as_soon_as_it_is_there(fit, tmp_path):
+    job = fit(tmp_path / "model", steps=20)
+    progress = next(job)
+    while "held_out_iou" not in progress.metrics:
+        progress = next(job)
+    described = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert described["calibration"]["held_out_iou"] == progress.metrics["held_out_iou"]
+    assert described["fraction"] < 1
+    job.close()
+
+
 def test_a_training_killed_after_a_checkpoint_goes_on_from_there(fit, finish, tmp_path):
     folder = tmp_path / "model"
     job = fit(folder, steps=12)
@@ -127,6 +194,44 @@ def test_a_training_killed_after_a_checkpoint_goes_on_from_there(fit, finish, tm
     assert model.stored.fraction == 1
 
 
+def until_scoring(job):
+    progress = next(job)
+    while "scoring" not in progress.message:
+        progress = next(job)
+
+
+@pytest.mark.parametrize("kind", ["classes", "objects"])
+def test_every_command_is_obeyed_while_scoring(kind, fit, finish, paint, tmp_path):
+    job = fit(tmp_path / "model", samples=[paint((3, 0, 0), kind)], steps=10)
+    until_scoring(job)
+    assert job.send(Pause()).message == "paused"
+    assert job.send(PreviewSlice((1, 20))).preview.labels.shape == (12, 48)
+    assert "scoring" in job.send(Resume()).message
+    assert job.send(PreviewSlice((0, 3))).preview.labels.shape == (48, 48)
+    job.send(NewSamples((paint((4, 0, 0), kind),)))  # of the slices that are being scored, none is left
+    _, model = finish_from(job)
+    assert len(model.stored.paint[0].slices.annotated) == 4
+
+
+def finish_from(job):
+    """Pull a job that has begun to its end."""
+    yielded = []
+    while True:
+        try:
+            yielded.append(job.send(None))
+        except StopIteration as end:
+            return yielded, end.value
+
+
+def test_scoring_answers_between_the_tiles_of_a_slice(fit, cells, truth, tmp_path):
+    large = Volume(np.tile(cells.data, (1, 1, 3, 3)), cells.spacing)
+    sample = Sample(large, paint_slices(np.tile(truth, (1, 3, 3)), slices_per_axis=(2, 0, 0)))
+    progress, _ = finish_from(fit(tmp_path / "model", samples=[sample], steps=4, tile=64))
+    scoring_messages = [item.message for item in progress if "scoring" in item.message]
+    assert scoring_messages.count("scoring held-out slices (1 of 2)") > 4
+    assert scoring_messages[-1] == "scoring held-out slices (2 of 2)"
+
+
 def test_stop_while_scoring_is_obeyed(fit, tmp_path):
     job = fit(tmp_path / "model", steps=10)
     while "scoring" not in next(job).message:
@@ -142,6 +247,42 @@ def test_a_warm_start_begins_where_the_model_stands(trained, fit, finish, paint,
     for before, after in zip(start.stored.weights, model.stored.weights, strict=False):
         assert all(np.allclose(before[name], after[name], atol=0.3) for name in before if "weight" in name)
     assert model.stored.paint[0].slices.annotated == more.annotation.annotated
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_warm_start_is_not_tested_on_paint_that_its_model_has_seen(  # noqa: PLR0917 - fixtures
+    at, fit, finish, cells, truth, tmp_path
+):
+    """Plane 9 was painted in part when the model was trained; is it complete now, it can still not be held out."""
+    table = (PaintClass(0, "background", background=True), PaintClass(1, "cell"))
+    labels = np.zeros(cells.shape, np.int32)
+    labels[2], labels[9, 30:40, 25:35] = truth[2] > 0, truth[9, 30:40, 25:35] > 0
+    first = Sample(cells, Slices(labels, annotated=((0, 2),), classes=table))
+    _, start = finish(fit(tmp_path / "first", samples=[first]))
+    more = labels.copy()
+    more[[9, at]] = truth[[9, at]] > 0
+    second = Sample(cells, Slices(more, annotated=((0, 2), (0, 9), (0, at)), classes=table))
+    held_out = []
+    calibrate = scoring.calibrate
+
+    def watch(learner, *, is_late):
+        held_out.append(learner.held_out)
+        return calibrate(learner, is_late=is_late)
+
+    job = fit(tmp_path / "second", samples=[second], start=start)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_module, "calibrate", watch)
+        finish(job)
+    assert {plane for member in held_out[0] for plane in member[0]} == {at}
+
+
+@pytest.mark.parametrize("after", [3, 7])
+def test_paint_added_while_a_training_rests_does_not_cost_the_score(after, fit, finish, paint, tmp_path):
+    finish(fit(tmp_path / "model", steps=12), *[None] * (after - 1), Stop())
+    part = SlicesModel.load(tmp_path / "model")
+    _, model = finish(fit(tmp_path / "model", samples=[paint((5, 0, 0))], start=part, steps=12))
+    assert model.stored.calibration.held_out_iou is not None
+    assert len(model.stored.paint[0].slices.annotated) == 5
 
 
 @pytest.mark.parametrize("changed", [{"width": 8}, {"levels": 2}])

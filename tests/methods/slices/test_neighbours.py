@@ -9,6 +9,7 @@ from napari_weak3d.methods.slices.neighbours import (
     Gap,
     Stack,
     add_evidence,
+    choose_largest,
     count_likelihoods,
     find_gap,
     interpolate,
@@ -177,3 +178,19 @@ def test_evidence_is_added_by_its_weight(paint):
 def test_without_paint_nothing_changes():
     scores = unsure_prediction()
     np.testing.assert_array_equal(add(scores, {}), scores)
+
+
+def test_many_classes_do_not_run_over():
+    classes = np.arange(100, dtype=np.int16).reshape(1, 10, 10).repeat(4, axis=0)
+    stack = Stack(classes, n_classes=100, spacing=EVEN)
+    likelihoods = count_likelihoods(stack, gap=Gap(1, 1), rng=np.random.default_rng(0))
+    assert np.isfinite(likelihoods).all()
+    assert likelihoods[99].argmax() >= 99 * 7  # where the paint says 99, it is
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_the_first_of_the_largest_is_that_of_numpy(dtype):
+    scores = np.random.default_rng(0).integers(0, 4, (5, 3, 6, 7)).astype(dtype)  # with many ties
+    found = choose_largest(scores)
+    assert found.dtype == np.int16
+    np.testing.assert_array_equal(found, scores.argmax(axis=0))

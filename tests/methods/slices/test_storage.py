@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from napari_weak3d.errors import ModelError, StorageError
-from napari_weak3d.methods.slices.storage import identify, read_model, write_model
+from napari_weak3d.methods.slices.storage import read_model, write_model
+from napari_weak3d.nn.checkpoint import identify
 from napari_weak3d.types import Volume
 
 pytestmark = pytest.mark.slow
@@ -48,6 +49,18 @@ def test_what_is_written_is_read_back(model):
         assert all(torch.equal(before[name], after[name]) for name in before)
     np.testing.assert_array_equal(again.paint[0].slices.labels, stored.paint[0].slices.labels)
     assert again.paint[0].slices.annotated == stored.paint[0].slices.annotated
+
+
+def test_the_greys_of_the_training_volumes_are_recorded(model, cells):
+    (known,) = read_model(model).paint
+    assert known.greys == (tuple(np.percentile(cells.data, (1, 50, 90)).tolist()),)
+
+
+def test_a_model_without_greys_is_read(model):
+    described = json.loads((model / "model.json").read_text())
+    del described["paint"][0]["greys"]
+    edit(model, paint=described["paint"])
+    assert read_model(model).paint[0].greys == ()
 
 
 @pytest.mark.parametrize("name", ["model.json", "weights.safetensors", "paint.npz"])

@@ -10,13 +10,13 @@ from napari_weak3d.types import Prediction, Sample, Slices, Volume
 SHAPE = (20, 6, 8)
 
 
-def rank(per_plane, *, annotated=(), count=3, stack_axis=0):
+def rank(per_plane, *, annotated=(), count=3, stack_axis=0, paint="classes"):
     """Suggestions where each plane along the stack has this uncertainty."""
     uncertainty = np.moveaxis(np.zeros(SHAPE, np.float32), stack_axis, 0)
     uncertainty += np.asarray(per_plane, np.float32)[:, None, None]
     prediction = Prediction(np.zeros(SHAPE, np.int32), uncertainty=np.moveaxis(uncertainty, 0, stack_axis))
     sample = Sample(Volume(np.zeros((1, *SHAPE))), Slices(np.zeros(SHAPE, np.int32), annotated=tuple(annotated)))
-    scheme = Scheme("classes", (), stack_axis, 1, (1.0, 1.0, 1.0), "um")
+    scheme = Scheme(paint, (), stack_axis, 1, (1.0, 1.0, 1.0), "um")
     return rank_slices(prediction, sample, scheme=scheme, count=count)
 
 
@@ -51,6 +51,27 @@ def test_slices_lie_along_the_stack(stack_axis):
     unsure = np.full(SHAPE[stack_axis], 0.1)
     unsure[4] = 0.9
     assert rank(unsure, annotated=[(0, 1)], count=1, stack_axis=stack_axis) == ((stack_axis, 4),)
+
+
+@pytest.mark.parametrize(("paint", "axes"), [("classes", {0, 2}), ("objects", {2})])
+def test_slices_of_every_axis_with_complete_ones_are_suggested_where_they_teach(paint, axes):
+    annotated = [(0, 5), (2, 1)]
+    chosen = rank(np.ones(8), annotated=annotated, stack_axis=2, count=30, paint=paint)
+    assert {axis for axis, _ in chosen} == axes
+    assert len(set(chosen)) == len(chosen) == sum(SHAPE[axis] - 1 for axis in axes)
+    assert not set(chosen) & set(annotated)
+
+
+def test_the_surest_axis_waits():
+    unsure = np.full(8, 0.1)
+    unsure[6] = 0.9  # an x slice; every z slice holds an eighth of it
+    assert rank(unsure, annotated=[(0, 10), (2, 0)], count=1, stack_axis=2) == ((2, 6),)
+
+
+def test_where_nothing_is_painted_the_least_sure_slice_comes_first_and_the_next_is_not_beside_it():
+    unsure = np.full(20, 0.1)
+    unsure[9], unsure[10], unsure[17] = 0.9, 0.8, 0.7
+    assert rank(unsure, count=2) == ((0, 9), (0, 17))
 
 
 def test_where_everything_is_painted_nothing_is_suggested():

@@ -1,5 +1,7 @@
 """What a network learns from paint: which voxels, as which class, and which planes can be held out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,12 +12,12 @@ from napari_weak3d.methods.slices.targets import (
     PlaneTargets,
     choose_stack_axis,
     complete_planes,
-    hold_out,
     make_class_targets,
     make_object_targets,
     order_classes,
     paint_planes,
     split_planes,
+    taught_planes,
 )
 from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.types import PaintClass, Slices
@@ -69,6 +71,15 @@ def test_values_that_are_no_class_of_the_model_are_left_out():
     assert found.labels[0, 0, :3].tolist() == [1, UNLABELLED, UNLABELLED]
 
 
+def test_values_as_large_as_they_come_take_no_more_memory():
+    highest = np.iinfo(np.int32).max
+    classes = (PaintClass(7, "background", background=True), PaintClass(highest, "cell"))
+    labels = np.zeros(SHAPE, np.int32)
+    labels[0, 0, :3] = 7, highest, highest - 1
+    found = make_class_targets(Slices(labels, classes=classes), classes=classes, stack_axis=0)
+    assert found.labels[0, 0, :4].tolist() == [0, 1, UNLABELLED, UNLABELLED]
+
+
 @pytest.mark.parametrize("stack_axis", [0, 1, 2])
 def test_the_stack_axis_comes_first(stack_axis):
     slices = paint(annotated=[(stack_axis, 3), (stack_axis, 1)], voxels=[((1, 2, 3), 3)])
@@ -76,6 +87,15 @@ def test_the_stack_axis_comes_first(stack_axis):
     in_order = make_class_targets(slices, classes=CLASSES, stack_axis=0)
     np.testing.assert_array_equal(found.labels, np.moveaxis(in_order.labels, stack_axis, 0))
     assert found.complete == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stack_axis", "taught"),
+    [("classes", 0, (1, 2)), ("classes", 1, (0, 3)), ("objects", 0, (1,)), ("objects", 1, (3,))],
+)
+def test_planes_teach_that_are_complete_or_painted_in_part(kind, stack_axis, taught):
+    slices = paint(annotated=[(0, 1), (1, 3)], voxels=[((2, 0, 0), 3), ((0, 3, 2), 2)])
+    assert taught_planes(replace(slices, paint=kind), stack_axis=stack_axis) == taught
 
 
 def test_the_paint_itself_is_not_changed():
@@ -135,13 +155,6 @@ def test_every_member_has_a_plane_left_to_learn_from(n_parts, n_planes):
     parts = split_planes(targets(planes, complete=planes), n_parts=n_parts)
     assert len(parts) == n_parts
     assert all(set(part) < set(planes) for part in parts)
-
-
-def test_held_out_planes_are_unlabelled_in_a_copy():
-    labels = np.zeros((5, 2, 2), np.int16)
-    rest = hold_out(labels, (1, 3))
-    assert [plane.max() for plane in rest] == [0, UNLABELLED, 0, UNLABELLED, 0]
-    assert (labels == 0).all()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from napari_weak3d.io.annotations.boxes import check_boxes, read_boxes, write_boxes
 from napari_weak3d.io.annotations.centroids import (
     check_centroids,
+    check_clicks,
     read_centroids,
     read_centroids_and_columns,
     write_centroids,
@@ -12,6 +13,7 @@ from napari_weak3d.io.annotations.slices import check_slices, parse_annotated, r
 __all__ = [
     "check_boxes",
     "check_centroids",
+    "check_clicks",
     "check_slices",
     "parse_annotated",
     "read_boxes",

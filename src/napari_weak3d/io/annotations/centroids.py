@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.tables import read_table, write_table
-from napari_weak3d.types import AXES, Centroids, Volume
+from napari_weak3d.types import AXES, Centroids, Sample, Volume
 
 _NAPARI_AXES = ("axis-0", "axis-1", "axis-2")
 _NAPARI_INDEX = "index"
@@ -108,6 +109,58 @@ def check_centroids(centroids: Centroids, volume: Volume) -> None:
             f"point {row + 1} (z {z:g}, y {y:g}, x {x:g}) lies outside {volume.name}, which is "
             f"{'x'.join(map(str, volume.shape))} voxels (Z x Y x X): coordinates are voxels, in the order z, y, x",
             value=(z, y, x),
+        )
+
+
+def check_clicks(samples: Sequence[Sample]) -> None:
+    """Make sure that there is something to learn from, and that each click can be one of a cell.
+
+    Raises
+    ------
+    AnnotationError
+        No click in a volume, a click outside of it or of the region, two on one voxel, only one in all.
+    """
+    n_clicks = 0
+    for sample in samples:
+        assert isinstance(sample.annotation, Centroids)
+        n_clicks += len(sample.annotation.points_vox)
+        check_centroids(sample.annotation, sample.volume)
+        _check_region(sample.annotation.points_vox, sample)
+        _check_twice(sample.annotation.points_vox, sample)
+    if n_clicks < 2:
+        raise AnnotationError(
+            "there is only one click: how large cells are and how near they lie takes at least two; click more",
+            where="clicks",
+            value=1,
+        )
+
+
+def _check_region(points: NDArray[np.float64], sample: Sample) -> None:
+    if sample.region is None:
+        return
+    low, high = np.array(sample.region).T
+    outside = np.flatnonzero(((points < low - 0.5) | (points >= high - 0.5)).any(axis=1))
+    if len(outside):
+        z, y, x = (float(part) for part in points[outside[0]])
+        raise AnnotationError(
+            f"point {outside[0] + 1} (z {z:g}, y {y:g}, x {x:g}) of {sample.volume.name} lies outside the region "
+            f"{', '.join(f'{lo}:{hi}' for lo, hi in sample.region)} (z, y, x): enlarge the region or remove the point",
+            where="region",
+            value=(z, y, x),
+        )
+
+
+def _check_twice(points: NDArray[np.float64], sample: Sample) -> None:
+    voxels, first, counts = np.unique(np.rint(points), axis=0, return_index=True, return_counts=True)
+    if (counts > 1).any():
+        at = int(np.flatnonzero(counts > 1)[0])
+        rows = np.flatnonzero((np.rint(points) == voxels[at]).all(axis=1)) + 1
+        z, y, x = (int(part) for part in voxels[at])
+        raise AnnotationError(
+            f"points {rows[0]} and {rows[1]} of {sample.volume.name} lie on the same voxel (z {z}, y {y}, x {x}): "
+            "remove one",
+            where="clicks",
+            value=int(first[at]),
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_weak3d.config import TrainConfig
 
@@ -16,14 +18,24 @@ class Network(StrEnum):
     PAPER = "paper"
 
 
+PRESETS: Mapping[Network, Mapping[str, Any]] = {Network.PAPER: {"width": 32, "members": 1}}
+"""Defaults that come with a network."""
+
+
 class SlicesConfig(TrainConfig):
-    """Settings of training from a few painted slices, and of segmenting with what was learned."""
+    """Settings of training from a few painted slices, and of segmenting with what was learned.
+
+    A network brings defaults of its own where they differ (``PRESETS``): naming it alone gives the paper's network as
+    the paper has it, and whatever else is said wins.
+    """
+
+    SEGMENTING: ClassVar[tuple[str, ...]] = ("device", "use_paint", "paint_weight", "smallest_object", "tile")
 
     network: Network = Field(
         Network.PLANAR,
         title="Network",
         description="planar: a U-Net in the plane that sees neighbouring planes (fast); paper: the 3D U-Net of "
-        "Cicek et al. 2016, unpadded (slow without a GPU).",
+        "Cicek et al. 2016, unpadded, with 1 member of width 32 unless said otherwise (slow without a GPU).",
     )
     members: int = Field(
         3,
@@ -83,3 +95,12 @@ class SlicesConfig(TrainConfig):
         title="Tile",
         description="Side of a tile when segmenting (pixels in the plane).",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, settings: Any) -> Any:
+        """Put the network's own defaults where nothing is said."""
+        if not isinstance(settings, Mapping):
+            return settings
+        presets = [preset for network, preset in PRESETS.items() if network == settings.get("network")]
+        return {**(presets[0] if presets else {}), **settings}

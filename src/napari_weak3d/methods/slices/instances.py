@@ -11,7 +11,7 @@ settled here, in three steps:
 3. What is too small to be an object goes to the neighbour with the highest pass, or away.
 
 Paint of the same volume wins throughout: each painted id is one fragment from the start, two of them are never joined,
-and a painted plane comes out as it was painted.
+and painted voxels come out as they were painted.
 
 numpy, scipy and scikit-image only.
 """
@@ -82,7 +82,12 @@ class InstanceSettings:
 
 
 def find_instances(
-    maps: Maps, *, spacing: Spacing, settings: InstanceSettings, painted: Mapping[int, IntLabels] | None = None
+    maps: Maps,
+    *,
+    spacing: Spacing,
+    settings: InstanceSettings,
+    painted: Mapping[int, IntLabels] | None = None,
+    marks: IntLabels | None = None,
 ) -> IntLabels:
     """Find the objects that the maps of all planes show.
 
@@ -97,6 +102,8 @@ def find_instances(
     painted
         Completely painted planes of this very volume: z -> (Y, X) int32 ids, 0 background. On them the result is the
         paint; an id is one object wherever it is painted, and ids are kept.
+    marks
+        (Z, Y, X) int32, or None: further paint that is no whole plane; ids, 0 background, negative: nothing known.
 
     Returns
     -------
@@ -112,7 +119,9 @@ def find_instances(
     paint = dict(painted or {})
     _check_paint(paint, shape=maps.shape[1:])
     foreground, landscape = _make_landscape(maps, spacing=spacing, settings=settings, paint=paint)
-    fragments, ids = _cut_fragments(landscape, foreground, paint=paint)
+    if marks is not None:
+        foreground = np.where(marks < 0, foreground, marks > 0)
+    fragments, ids = _cut_fragments(landscape, foreground, paint=paint, marks=marks)
     groups = _Groups(fragments, landscape, ids=ids)
     contacts = _find_contacts(fragments, landscape)
     groups.join_shallow(contacts, depth=settings.depth)
@@ -192,8 +201,8 @@ def typical_volume(planes: Iterable[IntLabels], *, spacing: Spacing) -> float:
     float
         In the unit of the spacing cubed; 0 if nothing is painted.
     """
-    sizes = [np.bincount(plane.ravel())[1:] for plane in planes]
-    areas = np.concatenate([size[size > 0] for size in sizes]) if sizes else np.zeros(0)
+    sizes = [np.unique(plane[plane > 0], return_counts=True)[1] for plane in planes]
+    areas = np.concatenate(sizes) if sizes else np.zeros(0)
     if not len(areas):
         return 0.0
     radius = np.sqrt(1.5 * np.median(areas) * spacing[1] * spacing[2] / np.pi)
@@ -227,7 +236,11 @@ def _make_landscape(
 
 
 def _cut_fragments(
-    landscape: NDArray[np.float32], foreground: NDArray[np.bool_], *, paint: Mapping[int, IntLabels]
+    landscape: NDArray[np.float32],
+    foreground: NDArray[np.bool_],
+    *,
+    paint: Mapping[int, IntLabels],
+    marks: IntLabels | None,
 ) -> tuple[IntLabels, IntLabels]:
     """Flood from each local maximum outside the paint, and from each painted id as a whole.
 
@@ -238,11 +251,19 @@ def _cut_fragments(
     island = np.pad(np.where(foreground, landscape, lowest), 1, constant_values=lowest)
     tops = local_maxima(island, connectivity=1)[1:-1, 1:-1, 1:-1] & foreground
     tops[list(paint)] = False
+    marked = None if marks is None else np.nonzero(marks > 0)
+    if marked is not None:
+        tops[marked] = False
     seeds, n_tops = ndimage.label(tops)  # neighbours share a face: here, in the flood and in the passes
-    painted_ids = np.unique(np.concatenate([np.zeros(1, np.int32), *(np.unique(plane) for plane in paint.values())]))
+    values = [np.unique(plane) for plane in paint.values()]
+    if marks is not None and marked is not None:
+        values.append(np.unique(marks[marked]))
+    painted_ids = np.unique(np.concatenate([np.zeros(1, np.int32), *values]))
     painted_ids = painted_ids[painted_ids > 0]
     for z, plane in paint.items():
         seeds[z] = np.where(plane > 0, n_tops + 1 + np.searchsorted(painted_ids, plane), 0)
+    if marks is not None and marked is not None:
+        seeds[marked] = n_tops + 1 + np.searchsorted(painted_ids, marks[marked])
     ids = np.concatenate([np.zeros(n_tops + 1, dtype=np.int32), painted_ids.astype(np.int32)])
     return watershed(-landscape, seeds, mask=foreground).astype(np.int32, copy=False), ids
 

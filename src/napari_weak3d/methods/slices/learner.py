@@ -9,33 +9,34 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_weak3d.errors import ConfigError
 from napari_weak3d.methods.slices.config import Network, SlicesConfig
 from napari_weak3d.methods.slices.ensemble import Ensemble, build_net, view_volume
+from napari_weak3d.methods.slices.object_paint import is_all_whole
+from napari_weak3d.methods.slices.previewing import count_affordable, preview_slice
 from napari_weak3d.methods.slices.scheme import Calibration, Scheme
 from napari_weak3d.methods.slices.targets import (
     OBJECT,
     PlaneTargets,
     extend_split,
-    hold_out,
+    labelled_planes,
     make_class_targets,
     make_object_targets,
     split_planes,
 )
 from napari_weak3d.nn.augment import PAPER_AUGMENTATION, Augmentation
+from napari_weak3d.nn.checkpoint import LogRow
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.greys import GreyRanges
 from napari_weak3d.nn.losses import balance_classes, dice_loss, map_loss, softmax_loss
 from napari_weak3d.nn.member import Compute, Member
 from napari_weak3d.nn.sampling import Batch, Shape, Source, draw_batch, find_spots
-from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.nn.threads import ThreadTuner
 from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import Preview, Sample, SliceIndex, Slices, Spacing
+from napari_weak3d.types import AXES, Preview, Sample, SliceIndex, Slices, Spacing
 
 AUGMENTATION = Augmentation(
     rotate_chance=1,
@@ -48,21 +49,9 @@ AUGMENTATION = Augmentation(
 _MAP_INFLUENCE = 4.0
 """Of the map loss, whose values are small, beside the others (ours)."""
 _PAPER_PATCH: Shape = (116, 132, 132)
-_STRIP = 48
-"""Voxels to each side that a preview is computed with, where no slab brings its neighbours along."""
 _SMALLEST_PATCH = 32
 _FLAT = 1e3
 """How much longer than wide a voxel is said to be, so that patches of one plane are never tilted."""
-
-
-@dataclass
-class LogRow:
-    """A line of log.csv."""
-
-    step: int
-    seconds: float
-    member: int
-    loss: float
 
 
 @dataclass(eq=False)
@@ -97,7 +86,7 @@ class Learner:
         self._prefetched: tuple[tuple[int, int, int], Future[Batch]] | None = None
         self._patch = self._choose_patch()
         self._batch_size = self._choose_batch_size()
-        self._began = time.monotonic()
+        self._began, self._steps_before = time.monotonic(), 0
         self._n_threads = torch.get_num_threads()
         # A number of steps promises the same model to the bit, which another number of threads would not give.
         tunes = self.compute.device.type == "cpu" and not self.config.steps
@@ -129,14 +118,26 @@ class Learner:
             for m in range(n_members)
         ]
         nothing: list[tuple[int, ...]] = [()] * len(targets)
-        self._sources = [self._make_sources(planes) for planes in (*self.held_out, nothing)]
-        self._spots = [find_spots(sources, n_classes=self.scheme.n_classes) for sources in self._sources]
+        everything = self._make_sources(nothing)
+        spots = find_spots(everything, n_classes=self.scheme.n_classes)
         for m in range(n_members):
-            if not any(self._spots[m].counts):  # all else was rubbed out: better no score than nothing to learn from
-                self.held_out[m], self._sources[m], self._spots[m] = nothing, self._sources[-1], self._spots[-1]
+            if not any(spots.without(self.held_out[m]).counts):
+                self.held_out[m] = nothing  # all else was rubbed out: better no score than nothing to learn from
+        self._sources = [*(self._make_sources(planes) for planes in self.held_out), everything]
+        self._spots = [*(spots.without(planes) for planes in self.held_out), spots]
+        self.notice = self._say_what_teaches()
         counts = torch.tensor(self._spots[-1].counts)
         self._class_weights = balance_classes(counts, strength=self.config.balance).to(self.compute.device)
         self._prefetched = None
+
+    def _say_what_teaches(self) -> str:
+        """The notice to train under: of painted objects, some may teach nothing."""
+        if self.scheme.paint == "classes":
+            return "training"
+        axis = self.scheme.stack_axis
+        if all(is_all_whole(s.annotation, stack_axis=axis) for s in self.samples if isinstance(s.annotation, Slices)):
+            return "training"
+        return f"training on complete slices along {AXES[axis]}; other painted objects are kept, not learned from"
 
     def _make_targets(self, sample: Sample) -> PlaneTargets:
         slices = sample.annotation
@@ -148,7 +149,7 @@ class Learner:
 
     def _make_sources(self, without: Sequence[tuple[int, ...]]) -> list[Source]:
         return [
-            Source(view, hold_out(targets.labels, planes), targets.maps, self._patch_spacing(sample.volume.spacing))
+            Source(view, targets.labels, targets.maps, self._patch_spacing(sample.volume.spacing), hidden=planes)
             for view, targets, planes, sample in zip(self.views, self.targets, without, self.samples, strict=True)
         ]
 
@@ -229,8 +230,7 @@ class Learner:
             return {}
         if self._tuner is not None:
             self._tuner.after_step(time.monotonic() - started)
-        total = sum(member.steps for member in self.members)
-        self.log.append(LogRow(total, time.monotonic() - self._began, number, loss))
+        self.log.append(LogRow(self._steps_before + self._steps, time.monotonic() - self._began, number, loss))
         return {"loss": loss}
 
     def _whose_turn(self, fraction: float) -> tuple[int, float, int]:
@@ -239,7 +239,12 @@ class Learner:
         if fraction < share:
             number = min(n - 1, int(fraction / share * n))
             return number, fraction * n - number * share, number
-        return sum(member.steps for member in self.members) % n, fraction, n
+        return self._steps % n, fraction, n
+
+    @property
+    def _steps(self) -> int:
+        """Of all members, in this training and, where it goes on from an unfinished one, in that."""
+        return sum(member.steps for member in self.members)
 
     def _loss_of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         device = self.compute.device
@@ -283,43 +288,48 @@ class Learner:
         )
         return 1, y, x
 
+    def continue_log(self, rows: Sequence[LogRow]) -> None:
+        """Log after these rows of an earlier training; members have their steps by then."""
+        if rows:
+            self.log = list(rows)
+            self._began -= rows[-1].seconds
+            self._steps_before = max(0, rows[-1].step - self._steps)
+
     # ---- what the loop asks for
 
     def show(self, where: SliceIndex, *, sample: int) -> Preview:
         """Predict one slice with the members there are; beyond the volume, the nearest slice there is."""
         axis, index = where[0], min(max(where[1], 0), self.samples[sample].volume.shape[where[0]] - 1)
-        view = self.views[sample]
-        stack_axes = [self.scheme.stack_axis, *(a for a in range(3) if a != self.scheme.stack_axis)]
-        along = stack_axes.index(axis)
-        box, at = _cut_out(view, along=along, index=index)
-        ensemble = self.ensemble([member.snapshot() for member in self.ready])
-        out = np.empty((ensemble.n_outputs(), *box.shape[1:]), np.float32)
-        for _ in ensemble.predict(box, out=out):
-            pass
-        scores = np.log(out[: self.scheme.n_classes].take(at, axis=1 + along) + 1e-6)
-        if self.calibration is not None:
-            scores += np.array(self.calibration.biases, np.float32)[:, None, None]
-        labels = self._as_values(scores.argmax(0))
-        # The remaining two axes come in the stack's order; a person expects them as z, y, x.
-        remaining = [a for a in stack_axes if a != axis]
-        return Preview((axis, index), labels if remaining[0] < remaining[1] else labels.T, sample)
-
-    def _as_values(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
-        if self.scheme.paint == "objects":
-            return (indices > 0).astype(np.int32)
-        return np.array([row.value for row in self.scheme.classes], np.int32)[indices]
+        members = sorted(self.ready, key=lambda member: -member.steps)
+        if self.compute.device.type == "cpu":
+            members = members[: count_affordable(self.views[sample], (axis, index), scheme=self.scheme)]
+        return preview_slice(
+            self.views[sample],
+            (axis, index),
+            ensemble=self.ensemble([member.snapshot() for member in members]),
+            biases=(0.0,) * self.scheme.n_classes if self.calibration is None else self.calibration.biases,
+            sample=sample,
+        )
 
     def take(self, samples: tuple[Sample, ...]) -> None:
-        """Learn from this annotation from now on; paint of classes that were not there at the start is left out."""
+        """Learn from this annotation from now on; what does not fit this training is left out, and said."""
         if [sample.volume.shape for sample in samples] != [sample.volume.shape for sample in self.samples]:
             self.notice = "other images were opened: they are not part of this training"
             return
+        annotations = [sample.annotation for sample in samples if isinstance(sample.annotation, Slices)]
+        if any(each.paint != self.scheme.paint for each in annotations):
+            self.notice = f"this training learns {self.scheme.paint}: going on with the paint there was"
+            return
         targets = [self._make_targets(sample) for sample in samples]
-        if not any((item.labels != UNLABELLED).any() for item in targets):
+        if not any(len(labelled_planes(item)) for item in targets):
             self.notice = "nothing is painted any more: going on with the paint there was"
             return
         self.samples = samples
         self._learn_from(targets)
+        known = {row.value for row in self.scheme.classes}
+        if new := {row.value: row.name for each in annotations for row in each.classes if row.value not in known}:
+            names = ", ".join(new[value] for value in sorted(new))
+            self.notice = f"not learned before the next Train: {names} (added since this training began)"
 
     def save(self, fraction: float) -> None:
         """Write a checkpoint."""
@@ -337,13 +347,3 @@ def _crop_centre(volume: Tensor, shape: Sequence[int]) -> Tensor:
     for axis, size in enumerate(shape, start=-3):
         volume = volume.narrow(axis, (volume.shape[axis] - size) // 2, size)
     return volume
-
-
-def _cut_out(view: SlabView, *, along: int, index: int) -> tuple[NDArray[np.float32] | SlabView, int]:
-    """Give what a slice needs to be predicted, and where in it the slice lies."""
-    if along == 0 and len(view.offsets) > 1:
-        return view[:, index : index + 1, :, :], 0
-    lo = max(0, index - _STRIP)
-    cut = [slice(None)] * 4
-    cut[1 + along] = slice(lo, index + _STRIP)
-    return SlabView(view.image[tuple(cut)], view.offsets), index - lo

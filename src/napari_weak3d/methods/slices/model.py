@@ -16,17 +16,12 @@ from napari_weak3d.methods.slices.learner import Learner
 from napari_weak3d.methods.slices.scheme import KnownPaint
 from napari_weak3d.methods.slices.scoring import calibrate, default_calibration
 from napari_weak3d.methods.slices.segmenting import segment_volume
-from napari_weak3d.methods.slices.starting import find_seen, go_on, make_scheme
-from napari_weak3d.methods.slices.storage import (
-    Stored,
-    identify,
-    read_model,
-    write_log,
-    write_model,
-    write_paint,
-)
+from napari_weak3d.methods.slices.starting import find_paint_before, find_seen, go_on, make_scheme
+from napari_weak3d.methods.slices.storage import Stored, read_model, write_model, write_paint
 from napari_weak3d.methods.slices.suggesting import rank_slices
+from napari_weak3d.nn.checkpoint import identify, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
+from napari_weak3d.nn.intensity import measure_greys
 from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.types import Prediction, Progress, Sample, SliceIndex, Slices, Volume
@@ -36,6 +31,8 @@ PredictJob = Generator[Progress, Command | None, Prediction]
 
 _WRITING_S = 1.0
 """Seconds of the budget that are left for writing the model."""
+_SCORING_AT_MOST = 0.5
+"""Of the budget that is left, scoring takes no more, or little more: a short training has to learn too (ours)."""
 
 
 class SlicesModel:
@@ -49,6 +46,12 @@ class SlicesModel:
 
     def __init__(self, stored: Stored) -> None:
         self.stored = stored
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """The fields of its predictions that are not None, of those that may be."""
+        classes = {"classes"} if self.stored.scheme.paint == "classes" else set()
+        return frozenset({"uncertainty", "probabilities"} | classes)
 
     @classmethod
     def fit(
@@ -79,19 +82,23 @@ class SlicesModel:
         """
         scheme = make_scheme(samples, start=None if start is None else start.stored)
         device = pick_device(config.device)
+        identities = [identify(sample.volume) for sample in samples]
+        before = None if start is None else find_paint_before(start.stored, samples, identities=identities)
         learner = Learner(
-            tuple(samples),
+            before or tuple(samples),
             scheme,
             config,
             Compute(device, precision_for(device)),
-            save_to=_Saver(folder, [identify(sample.volume) for sample in samples]),
-            seen_before=() if start is None else find_seen(start.stored, samples),
+            save_to=_Saver(folder, samples, identities=identities),
+            seen_before=() if start is None or before else find_seen(start.stored, identities=identities),
         )
         # From here on time counts: reading and normalising are done.
         budget = Budget(config.minutes * 60, steps=config.steps)
         try:
             if start is not None:
                 go_on(learner, start.stored, budget=budget)
+            if before is not None:
+                learner.take(tuple(samples))
             until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
             stopped = yield from train_loop(learner, budget=budget, until=min(config.scoring_share, until))
             if not stopped and config.scoring_share > 0 and any(map(any, learner.held_out)):
@@ -119,9 +126,9 @@ class SlicesModel:
         VolumeError
             The channels differ.
         ConfigError
-            A setting is unknown or out of bounds.
+            A setting is unknown, out of bounds, or of training only.
         """
-        config = self.stored.config.with_settings(settings or {})
+        config = self.stored.config.for_segmenting(settings or {})
         if volume.n_channels != self.stored.scheme.channels:
             raise VolumeError(
                 f"{volume.name} has {volume.n_channels} channel(s), but the model was trained on "
@@ -182,14 +189,15 @@ class SlicesModel:
 class _Saver:
     """Writes what a learner knows; the paint only when it is another."""
 
-    def __init__(self, folder: Path, identities: Sequence[str]) -> None:
+    def __init__(self, folder: Path, samples: Sequence[Sample], *, identities: Sequence[str]) -> None:
         self._folder, self._identities = folder, identities
+        self._greys = [measure_greys(sample.volume.data) for sample in samples]
         self._written: tuple[Sample, ...] | None = None
 
     def __call__(self, learner: Learner) -> None:
         paint = tuple(
-            KnownPaint(identity, sample.annotation, sample.region)
-            for identity, sample in zip(self._identities, learner.samples, strict=True)
+            KnownPaint(identity, sample.annotation, sample.region, greys)
+            for identity, greys, sample in zip(self._identities, self._greys, learner.samples, strict=True)
             if isinstance(sample.annotation, Slices)
         )
         if self._written is not learner.samples:
@@ -205,7 +213,7 @@ class _Saver:
             paint=paint,
             weights=tuple(member.averaged.state_dict() for member in learner.ready),
             summary={
-                "steps": sum(member.steps for member in learner.members),
+                "steps": learner.log[-1].step if learner.log else 0,
                 "seconds": round(learner.log[-1].seconds, 1) if learner.log else 0.0,
                 "loss": learner.log[-1].loss if learner.log else None,
                 "held_out_iou": calibration.held_out_iou,
@@ -219,14 +227,16 @@ class _Saver:
 
 
 def _score(learner: Learner, budget: Budget) -> Job:
-    """Calibrate on held-out slices; takes commands between them, and returns whether one was Stop."""
+    """Calibrate on held-out slices, save, and tell the score; takes commands, and returns whether one was Stop."""
     before = learner.notice
-    for done, total in calibrate(learner):
-        learner.notice = f"scoring held-out slices ({done} of {total})"
+    latest = budget.fraction + _SCORING_AT_MOST * (1 - budget.fraction)
+    for done, total in calibrate(learner, is_late=lambda: budget.fraction > latest):
+        learner.notice = f"scoring held-out slices ({done + 1} of {total})"
         if (yield from talk(learner, budget=budget, metrics=_held_out(learner))):
             return True
     learner.notice = before
-    return False
+    learner.save(budget.fraction)
+    return (yield from talk(learner, budget=budget, metrics=_held_out(learner)))
 
 
 def _held_out(learner: Learner) -> dict[str, float]:

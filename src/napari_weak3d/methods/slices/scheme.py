@@ -7,6 +7,7 @@ from typing import Literal
 
 from napari_weak3d.methods.slices.instances import InstanceSettings
 from napari_weak3d.methods.slices.targets import OBJECT_CLASSES
+from napari_weak3d.nn.intensity import Greys
 from napari_weak3d.types import PaintClass, Region, Slices, Spacing
 
 
@@ -53,11 +54,22 @@ class Scheme:
 
 @dataclass(frozen=True)
 class KnownPaint:
-    """The paint of a training volume, where it is complete, and what tells that volume from others."""
+    """The paint of a training volume, where it is complete, and what tells that volume from others.
+
+    Attributes
+    ----------
+    identity
+        As ``storage.identify`` gives it.
+    slices, region
+        As in the sample.
+    greys
+        Low, middle and high grey value of each channel; empty in models of early versions.
+    """
 
     identity: str
     slices: Slices
     region: Region | None = None
+    greys: tuple[Greys, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.methods.slices.calibrate import HeldOut, choose_biases, choose_paint_weight, mean_iou
+from napari_weak3d.methods.slices.config import Network
 from napari_weak3d.methods.slices.instances import PaintedView, choose_settings
 from napari_weak3d.methods.slices.learner import Learner
 from napari_weak3d.methods.slices.neighbours import COUNTED_SIDE
 from napari_weak3d.methods.slices.scheme import Calibration
-from napari_weak3d.methods.slices.targets import BACKGROUND, TOUCH, paint_planes
+from napari_weak3d.methods.slices.targets import as_object_maps, paint_planes
+from napari_weak3d.nn.paper_unet import MARGIN
 from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.types import IntLabels, Slices
 
@@ -30,15 +32,22 @@ def default_calibration(learner: Learner) -> Calibration:
     return Calibration((0.0,) * learner.scheme.n_classes, learner.config.paint_weight)
 
 
-def calibrate(learner: Learner) -> Iterator[tuple[int, int]]:
+def calibrate(learner: Learner, *, is_late: Callable[[], bool] = lambda: False) -> Iterator[tuple[int, int]]:
     """Predict the held-out slices, score them, and set the learner's calibration.
 
     Of more than twelve, twelve are taken, evenly from all members.
 
+    Parameters
+    ----------
+    learner
+        After the training of its members without the slices that they hold out.
+    is_late
+        Asked before each slice but the first: whether those scored so far have to do.
+
     Yields
     ------
     (done, total)
-        Held-out slices.
+        Held-out slices; after each tile of a prediction, so that no command waits for long.
     """
     todo = [
         (number, sample, plane)
@@ -50,9 +59,11 @@ def calibrate(learner: Learner) -> Iterator[tuple[int, int]]:
     if len(todo) > _MOST_SCORED:
         todo = [todo[index] for index in np.linspace(0, len(todo) - 1, _MOST_SCORED).round().astype(int)]
     found: list[_Found] = []
-    for done, (number, sample, plane) in enumerate(todo, start=1):
-        found.append(_predict_held_out(learner, number, sample=sample, plane=plane))
-        yield done, len(todo)
+    for done, (number, sample, plane) in enumerate(todo):
+        if found and is_late():
+            break
+        prediction = _predict_held_out(learner, number, sample=sample, plane=plane, state=(done, len(todo)))
+        found.append((yield from prediction))
     if found:
         learner.calibration = _decide(learner, found)
 
@@ -67,17 +78,23 @@ class _Found:
     outputs: NDArray[np.float32] | None = None
 
 
-def _predict_held_out(learner: Learner, number: int, *, sample: int, plane: int) -> _Found:
-    """Predict a window of planes around a held-out one with the member that did not see it."""
+def _predict_held_out(
+    learner: Learner, number: int, *, sample: int, plane: int, state: tuple[int, int]
+) -> Generator[tuple[int, int], None, _Found]:
+    """Predict a window of planes around a held-out one with the member that did not see it; yields ``state``."""
     view = learner.views[sample]
     lo, hi = max(0, plane - _WINDOW), min(view.shape[1], plane + _WINDOW + 1)
+    # What an unpadded network sees beyond the window is real, as in use, not the window mirrored.
+    margin = MARGIN if learner.config.network is Network.PAPER else 0
+    first, last = max(0, lo - margin), min(view.shape[1], hi + margin)
     half = COUNTED_SIDE // 2
     rows, columns = (slice(max(0, side // 2 - half), side // 2 + half) for side in view.shape[2:])
     cropped = SlabView(view.image[:, :, rows, columns], view.offsets)
     ensemble = learner.ensemble([learner.members[number].averaged])
-    out = np.empty((ensemble.n_outputs(), hi - lo, *cropped.shape[2:]), np.float32)
-    for _ in ensemble.predict(_Window(cropped, lo, hi), out=out):
-        pass
+    out = np.empty((ensemble.n_outputs(), last - first, *cropped.shape[2:]), np.float32)
+    for _ in ensemble.predict(_Window(cropped, first, last), out=out):
+        yield state
+    out = out[:, lo - first : hi - first]
     probabilities = out[: learner.scheme.n_classes]
     held_out = HeldOut(
         plane=plane - lo,
@@ -152,22 +169,3 @@ def _score(held_out: Sequence[HeldOut], *, n_classes: int) -> float | None:
     guesses = [item.log_probabilities.argmax(0) for item in held_out]
     score = mean_iou(guesses, [item.truth for item in held_out], n_classes=n_classes)
     return None if np.isnan(score) else score
-
-
-def as_object_maps(outputs: NDArray[np.float32], *, biases: Sequence[float]) -> NDArray[np.float32]:
-    """Turn what the networks give into maps of objects.
-
-    Parameters
-    ----------
-    outputs
-        (4, Z, Y, X): probabilities of background, object and touch, and the core.
-    biases
-        Added to the logarithms of the three probabilities.
-
-    Returns
-    -------
-    (3, Z, Y, X) float32: foreground, touch, core.
-    """
-    shares = outputs[:-1] * np.exp(np.array(biases, np.float32))[:, None, None, None]
-    shares /= np.maximum(shares.sum(axis=0), _LEAST)
-    return np.stack([1 - shares[BACKGROUND], shares[TOUCH], outputs[-1]])

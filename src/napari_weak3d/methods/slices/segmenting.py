@@ -1,8 +1,15 @@
-"""From the networks' probabilities to labels: neighbouring paint, classes, objects, uncertainty."""
+"""From the networks' probabilities to labels: neighbouring paint, classes, objects, uncertainty.
+
+What ``Prediction.probabilities`` holds, so that thresholds can be moved without the networks: for classes (K, Z, Y, X),
+a share per class in the order of the class table (background first, the others by value), with biases and neighbouring
+paint counted in and paint itself as 1; ``classes`` is the first of the largest. For objects (1, Z, Y, X), the
+foreground, shifted so that the threshold that ``labels`` was made with is 0.5; painted planes are 0 and 1, as painted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,15 +20,19 @@ from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.ensemble import Ensemble, view_volume
 from napari_weak3d.methods.slices.instances import find_instances
-from napari_weak3d.methods.slices.neighbours import add_evidence
+from napari_weak3d.methods.slices.neighbours import add_evidence, choose_largest
+from napari_weak3d.methods.slices.object_paint import ObjectPaint, name_objects, read_object_paint
 from napari_weak3d.methods.slices.scheme import Calibration, KnownPaint, Scheme
-from napari_weak3d.methods.slices.scoring import as_object_maps
-from napari_weak3d.methods.slices.targets import BACKGROUND, make_class_targets, paint_planes
+from napari_weak3d.methods.slices.targets import BACKGROUND, as_object_maps, make_class_targets
+from napari_weak3d.nn.objects import list_objects
+from napari_weak3d.nn.voxels import compare_voxels
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import IntLabels, ObjectRow, Prediction, Progress, Volume
+from napari_weak3d.types import IntLabels, Prediction, Progress, Volume
 
 T = TypeVar("T", bound=np.generic)
 
+_ALIKE = 2.0
+"""Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
 _LEAST = 1e-6
 """Probabilities are not taken for less: nothing is impossible."""
 
@@ -52,6 +63,8 @@ def segment_volume(
     view = view_volume(volume, scheme=scheme, config=ensemble.config)
     out = np.zeros((ensemble.n_outputs(), *view.shape[1:]), np.float32)
     notices = ["segmenting"]
+    if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit, along=scheme.stack_axis)) > _ALIKE:
+        notices.append(f"segmenting; voxels differ {factor:.2g} times from those of training, check the spacing")
     for done, total in ensemble.predict(view, out=out, on_shrink=notices.append):
         command = yield Progress(done, total, notices[-1])
         if isinstance(command, Stop):
@@ -86,13 +99,14 @@ def _make_classes(
             weight=min(config.paint_weight, calibration.paint_weight),
             rng=np.random.default_rng(config.seed),
         )
-    indices = scores.argmax(axis=0).astype(np.int16)
     shares = _softmax(scores)
-    if known is not None:
-        indices = np.where(known == UNLABELLED, indices, known)
     uncertainty = _entropy(shares)
     if known is not None:
         uncertainty[known != UNLABELLED] = 0
+        for index, share in enumerate(shares):
+            np.copyto(share, known == index, where=known != UNLABELLED)
+    rounded = shares.astype(np.float16)
+    indices = choose_largest(rounded)
     values = np.array([row.value for row in scheme.classes], np.int32)
     background = np.array([row.background for row in scheme.classes])
     classes, is_background = values[indices], background[indices]
@@ -103,7 +117,7 @@ def _make_classes(
         classes=classes,
         objects=list_objects(labels, classes=classes),
         uncertainty=_unstack(uncertainty, scheme),
-        probabilities=np.moveaxis(shares, 1, 1 + scheme.stack_axis).astype(np.float16),
+        probabilities=_unstack(rounded, scheme),
     )
 
 
@@ -116,29 +130,55 @@ def _make_objects(
     config: SlicesConfig,
     paint: KnownPaint | None,
 ) -> Prediction:
-    known: dict[int, IntLabels] | None = None
+    known = None
     # Paint of a region is no whole plane of objects: it has taught the networks, and says no more here.
     if paint is not None and paint.region is None:
-        known = paint_planes(paint.slices, stack_axis=scheme.stack_axis)
-    spacing = scheme.stacked(volume.spacing)
+        known = read_object_paint(paint.slices, stack_axis=scheme.stack_axis)
+    maps = as_object_maps(outputs, biases=calibration.biases)
     labels = find_instances(
-        as_object_maps(outputs, biases=calibration.biases),
-        spacing=spacing,
+        maps,
+        spacing=scheme.stacked(volume.spacing),
         settings=calibration.instances,
-        painted=known,
+        painted=None if known is None else known.planes,
+        marks=None if known is None else known.marks,
     )
-    labels[(np.bincount(labels.ravel()) < config.smallest_object)[labels]] = 0
+    if config.smallest_object:
+        labels[(np.bincount(labels.ravel()) < config.smallest_object)[labels]] = 0
     uncertainty = _entropy(outputs[: scheme.n_classes])
-    for plane in known or ():
-        uncertainty[plane] = 0
+    foreground = shift_threshold(maps[0], threshold=calibration.instances.foreground)
+    names = None
+    if known is not None:
+        _settle(uncertainty, foreground, known=known)
+        names = name_objects(known.ids, count=int(labels.max(initial=0)))
     in_order = _unstack(labels, scheme)
+    rows = list_objects(in_order, classes=None)
+    if names is not None:
+        in_order, rows = names[in_order], tuple(replace(row, id=int(names[row.id])) for row in rows)
     return Prediction(
         labels=in_order,
-        objects=list_objects(in_order, classes=None),
+        objects=tuple(sorted(rows, key=lambda row: row.id)),
         uncertainty=_unstack(uncertainty, scheme),
         images={"core": _unstack(outputs[-1], scheme)},
-        probabilities=np.moveaxis(outputs, 1, 1 + scheme.stack_axis).astype(np.float16),
+        probabilities=_unstack(foreground.astype(np.float16)[None], scheme),
     )
+
+
+def _settle(uncertainty: NDArray[np.float32], foreground: NDArray[np.float32], *, known: ObjectPaint) -> None:
+    """Where there is paint nothing is uncertain, and the foreground is as painted; in place."""
+    for plane, numbers in known.planes.items():
+        uncertainty[plane] = 0
+        foreground[plane] = numbers > 0
+    if known.marks is not None:
+        uncertainty[known.marks >= 0] = 0
+        np.copyto(foreground, known.marks > 0, where=known.marks >= 0)
+
+
+def shift_threshold(probabilities: NDArray[np.float32], *, threshold: float) -> NDArray[np.float32]:
+    """Shift log-odds so that ``threshold`` becomes 0.5; 0 and 1 stay."""
+    inside = probabilities * (1 - threshold)
+    outside = (1 - probabilities) * threshold
+    shifted: NDArray[np.float32] = np.divide(inside, inside + outside, dtype=np.float32)
+    return shifted
 
 
 def label_components(classes: NDArray[np.integer], *, smallest: int) -> IntLabels:
@@ -168,21 +208,6 @@ def label_components(classes: NDArray[np.integer], *, smallest: int) -> IntLabel
     return labels
 
 
-def list_objects(labels: IntLabels, *, classes: IntLabels | None) -> tuple[ObjectRow, ...]:
-    """Describe each object of a label image; the class of its first voxel stands for all, 1 where there are none."""
-    boxes = ndimage.find_objects(labels)
-    ids = [index + 1 for index, box in enumerate(boxes) if box is not None]
-    centres = ndimage.center_of_mass(np.ones(labels.shape, np.uint8), labels, ids) if ids else []
-    rows = []
-    for number, centre in zip(ids, centres, strict=True):
-        box = boxes[number - 1]
-        value = 1 if classes is None else int(classes[box][labels[box] == number][0])
-        low, high = ((int(z), int(y), int(x)) for z, y, x in ([s.start for s in box], [s.stop for s in box]))
-        z, y, x = (float(part) for part in centre)
-        rows.append(ObjectRow(number, value, 1.0, (z, y, x), (low, high)))
-    return tuple(rows)
-
-
 def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Over the first axis, in place: a copy would be as large as all else together."""
     scores -= scores.max(axis=0)
@@ -200,5 +225,5 @@ def _entropy(shares: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _unstack(volume: NDArray[T], scheme: Scheme) -> NDArray[T]:
-    """Turn the stack axis back to its place: (Z, Y, X) again."""
-    return np.ascontiguousarray(np.moveaxis(volume, 0, scheme.stack_axis))
+    """Turn the stack axis back to its place: (..., Z, Y, X) again."""
+    return np.ascontiguousarray(np.moveaxis(volume, -3, scheme.stack_axis - 3))

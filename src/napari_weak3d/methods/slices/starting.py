@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
 from napari_weak3d.methods.slices.learner import Learner
 from napari_weak3d.methods.slices.scheme import Scheme
-from napari_weak3d.methods.slices.storage import Stored, identify
-from napari_weak3d.methods.slices.targets import choose_stack_axis, complete_planes, order_classes
+from napari_weak3d.methods.slices.storage import Stored
+from napari_weak3d.methods.slices.targets import choose_stack_axis, order_classes, taught_planes
 from napari_weak3d.nn.loop import Budget
 from napari_weak3d.types import Sample, Slices
 
@@ -74,19 +75,30 @@ def _adopt(old: Scheme, fresh: Scheme) -> Scheme:
     return old
 
 
-def find_seen(stored: Stored, samples: Sequence[Sample]) -> list[frozenset[int]]:
-    """For each sample the planes that a model was trained on, and cannot be tested on.
+def find_paint_before(
+    stored: Stored, samples: Sequence[Sample], *, identities: Sequence[str]
+) -> tuple[Sample, ...] | None:
+    """Give the samples with the paint that an unfinished training knew when it broke off, if it was not scored yet.
 
-    None where a training goes on that broke off before it was scored, and the paint is the same: its members hold out
-    what they held out before.
+    With that paint its members hold out again what they held out, and paint that came since can be added to it.
+    None where there is nothing to hold out any more, or where a volume is another one.
     """
+    if stored.resume is None or stored.calibration.held_out_iou is not None:
+        return None
+    known = {paint.identity: paint for paint in stored.paint}
+    if [paint.identity for paint in stored.paint] != list(identities):
+        return None
+    return tuple(
+        replace(sample, annotation=known[identity].slices, region=known[identity].region)
+        for sample, identity in zip(samples, identities, strict=True)
+    )
+
+
+def find_seen(stored: Stored, *, identities: Sequence[str]) -> list[frozenset[int]]:
+    """For each sample the planes that a model has learned anything from, and cannot be tested on."""
     axis = stored.scheme.stack_axis
-    known = {paint.identity: complete_planes(paint.slices, axis) for paint in stored.paint}
-    before = [known.get(identify(sample.volume), ()) for sample in samples]
-    now = [complete_planes(sample.annotation, axis) for sample in samples if isinstance(sample.annotation, Slices)]
-    if stored.resume is not None and stored.calibration.held_out_iou is None and before == now:
-        return []
-    return [frozenset(planes) for planes in before]
+    seen = {paint.identity: taught_planes(paint.slices, stack_axis=axis) for paint in stored.paint}
+    return [frozenset(seen.get(identity, ())) for identity in identities]
 
 
 def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
@@ -116,5 +128,6 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
             raise ModelError(
                 f"the weights of the model to go on from do not fit its network: {error}", where="from"
             ) from None
+    learner.continue_log(stored.log)
     if unfinished:
         budget.skip(stored.fraction)

@@ -13,10 +13,11 @@ _REACH_SHARE = 0.5
 
 
 def rank_slices(prediction: Prediction, sample: Sample, *, scheme: Scheme, count: int) -> tuple[SliceIndex, ...]:
-    """Choose slices along the stack by uncertainty, spread out.
+    """Choose slices by uncertainty, spread out.
 
-    The worth of a slice is its mean uncertainty, less near complete slices and near those already chosen: what is
-    learned from one slice holds for its neighbours too.
+    The worth of a slice is its mean uncertainty, less near complete slices along the same axis and near those already
+    chosen: what is learned from one slice holds for its neighbours too. Where nothing is painted, the first one goes by
+    uncertainty alone.
 
     Parameters
     ----------
@@ -24,6 +25,9 @@ def rank_slices(prediction: Prediction, sample: Sample, *, scheme: Scheme, count
         Of the sample's volume.
     sample
         With ``Slices``; its complete slices are never chosen.
+    scheme
+        The model's: slices are along its stack axis, and where classes are painted also along the other axes in which
+        slices are complete. (Objects are learned along the stack only.)
     count
         How many at most.
 
@@ -33,19 +37,32 @@ def rank_slices(prediction: Prediction, sample: Sample, *, scheme: Scheme, count
     """
     assert prediction.uncertainty is not None
     assert isinstance(sample.annotation, Slices)
-    axis = scheme.stack_axis
-    others = tuple(other for other in range(3) if other != axis)
-    worth = prediction.uncertainty.mean(axis=others, dtype=np.float64)
-    taken = [index for along, index in sample.annotation.annotated if along == axis]
-    depth = len(worth)
+    complete = sample.annotation.annotated
+    axes = {scheme.stack_axis} | ({axis for axis, _ in complete} if scheme.paint == "classes" else set())
+    worths = {axis: _mean_along(prediction.uncertainty, axis) for axis in sorted(axes)}
+    taken = {axis: sorted({index for along, index in complete if along == axis}) for axis in axes}
     chosen: list[SliceIndex] = []
-    for _ in range(min(count, depth - len(set(taken)))):
-        left = worth * _novelty(depth, taken, reach=_REACH_SHARE * depth / (len(taken) + 1))
-        left[taken] = -np.inf
-        index = int(left.argmax())
-        taken.append(index)
+    while len(chosen) < count and any(len(taken[axis]) < len(worth) for axis, worth in worths.items()):
+        left = {axis: _worth_left(worth, taken[axis]) for axis, worth in worths.items()}
+        axis = max(left, key=lambda axis: left[axis].max())  # ties: the first axis
+        index = int(left[axis].argmax())
+        taken[axis].append(index)
         chosen.append((axis, index))
     return tuple(chosen)
+
+
+def _mean_along(uncertainty: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
+    """Mean of each slice along an axis."""
+    others = tuple(other for other in range(3) if other != axis)
+    means: NDArray[np.float64] = uncertainty.mean(axis=others, dtype=np.float64)
+    return means
+
+
+def _worth_left(worth: NDArray[np.float64], taken: list[int]) -> NDArray[np.float64]:
+    """What slices are worth when these are painted; -inf for these."""
+    left = worth * _novelty(len(worth), taken, reach=_REACH_SHARE * len(worth) / (len(taken) + 1))
+    left[taken] = -np.inf
+    return left
 
 
 def _novelty(depth: int, taken: list[int], *, reach: float) -> NDArray[np.float64]:

@@ -75,11 +75,11 @@ def make_class_targets(
         Where complete slices are complete; None: everywhere. Outside it only paint counts.
     """
     inside = _inside(region, shape=slices.labels.shape)
-    index_of = np.full(max(*(row.value for row in classes), int(slices.labels.max())) + 1, UNLABELLED, np.int16)
-    for index, row in enumerate(classes):
-        index_of[row.value] = index
-    index_of[0] = UNLABELLED
-    labels = index_of[slices.labels]
+    labels = np.full(slices.labels.shape, UNLABELLED, np.int16)
+    for found, paint in zip(labels, slices.labels, strict=True):
+        if paint.any():  # most planes of a volume hold none, and are not looked at again
+            for index, row in enumerate(classes):
+                found[(paint == row.value) & (paint > 0)] = index
     for axis, at in slices.annotated:
         plane, paint, within = (np.moveaxis(array, axis, 0)[at] for array in (labels, slices.labels, inside))
         plane[(paint == 0) & within] = 0
@@ -133,6 +133,25 @@ def complete_planes(slices: Slices, stack_axis: int) -> tuple[int, ...]:
     return tuple(sorted({index for axis, index in slices.annotated if axis == stack_axis}))
 
 
+def taught_planes(slices: Slices, *, stack_axis: int) -> tuple[int, ...]:
+    """Planes of the stack that paint teaches something of, ascending: complete ones, and those painted in part.
+
+    The single row in which a complete slice along another axis cuts a plane does not count: it tells little of the
+    rest. Of objects, complete planes teach only.
+    """
+    taught = set(complete_planes(slices, stack_axis))
+    if slices.paint == "objects":
+        return tuple(sorted(taught))
+    stack = np.moveaxis(slices.labels, stack_axis, 0)
+    beside = np.ones(stack.shape[1:], np.bool_)
+    in_plane = [axis for axis in range(3) if axis != stack_axis]
+    for axis, index in slices.annotated:
+        if axis != stack_axis:
+            np.moveaxis(beside, in_plane.index(axis), 0)[index] = False
+    taught |= {index for index, plane in enumerate(stack) if plane.any() and plane[beside].any()}
+    return tuple(sorted(taught))
+
+
 def paint_planes(slices: Slices, *, stack_axis: int) -> dict[int, IntLabels]:
     """Give the paint (Y, X) of each complete plane of the stack."""
     stack = np.moveaxis(slices.labels, stack_axis, 0)
@@ -179,11 +198,23 @@ def extend_split(
 
 def labelled_planes(targets: PlaneTargets) -> NDArray[np.intp]:
     """Planes of which anything is labelled, ascending."""
-    return np.flatnonzero((targets.labels != UNLABELLED).any(axis=(1, 2)))
+    return np.flatnonzero([(plane != UNLABELLED).any() for plane in targets.labels])
 
 
-def hold_out(labels: NDArray[np.int16], planes: Sequence[int]) -> NDArray[np.int16]:
-    """Return labels in which these planes are unlabelled."""
-    rest = labels.copy()
-    rest[list(planes)] = UNLABELLED
-    return rest
+def as_object_maps(outputs: NDArray[np.float32], *, biases: Sequence[float]) -> NDArray[np.float32]:
+    """Turn what the networks give into maps of objects.
+
+    Parameters
+    ----------
+    outputs
+        (4, Z, Y, X): probabilities of background, object and touch, and the core.
+    biases
+        Added to the logarithms of the three probabilities.
+
+    Returns
+    -------
+    (3, Z, Y, X) float32: foreground, touch, core.
+    """
+    shares = outputs[:-1] * np.exp(np.array(biases, np.float32))[:, None, None, None]
+    shares /= np.maximum(shares.sum(axis=0), 1e-6)
+    return np.stack([1 - shares[BACKGROUND], shares[TOUCH], outputs[-1]])

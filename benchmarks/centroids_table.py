@@ -1,0 +1,261 @@
+"""Cells from one click each: this package against a watershed from the same clicks, and against blob detection.
+
+    python benchmarks/centroids_table.py DATA [--minutes 10] [--seeds 3] [--rows TEXT ...] [--cases TEXT ...]
+                                         [--out results/centroids.json]
+
+Clicks are the centres of mass of the true objects, or the markers of the data. Cases: "plain"; for the ablation
+"pseudo labels" (nothing learned), "no refinement"; for human hands "jitter", "missing", "double". The file is rewritten
+after every run, and goes on where it was cut off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.feature import peak_local_max
+from skimage.filters import threshold_otsu
+from skimage.segmentation import watershed
+
+import napari_weak3d as weak3d
+from napari_weak3d import workflow
+from napari_weak3d.io.annotations import read_centroids
+from napari_weak3d.metrics import marker_scores
+from napari_weak3d.samples import click_centroids
+from napari_weak3d.types import Centroids, IntLabels, Sample, Volume
+from record import (
+    RESULTS,
+    Record,
+    add_training_options,
+    attempt,
+    markdown,
+    run_in_child,
+    training_settings,
+    with_range,
+)
+from volumes import Row, load, load_volume
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned from, what is segmented."""
+
+    name: str
+    learn: tuple[str, ...]
+    find: tuple[str, ...]
+    has_labels: bool = True
+
+
+TASKS = (
+    Task("embryo", ("mouse-embryo-16",), ("mouse-embryo-16",)),
+    Task("ovule", ("ovule-nuclei-1135",), ("ovule-nuclei-1135",)),
+    Task(
+        "gland",
+        ("gland-2017-12-04_1a", "gland-2017-12-04_3a"),
+        ("gland-2018-04-10_2a", "gland-2019-01-15_2a"),
+    ),
+    Task(
+        "worm",
+        tuple(f"worm-nuclei-t{t:03d}" for t in (40, 60, 80, 100)),
+        ("worm-nuclei-t130",),
+        has_labels=False,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """How clicks are spoiled, and which settings are changed."""
+
+    jitter: float = 0.0
+    missing: float = 0.0
+    double: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "plain": Case(),
+    "no refinement": Case(settings={"refinement_weight": 0}),
+    "guided": Case(settings={"pseudo_labels": "guided"}),
+    "excitation": Case(settings={"pseudo_labels": "excitation"}),
+    "jitter": Case(jitter=1 / 6),
+    "missing": Case(missing=0.1),
+    "double": Case(double=0.05),
+}
+FIGURES = ("iou", "seg", "mucov", "f1")
+LOG_RADII, LOG_THRESHOLDS = (3, 4, 5, 6, 8), (0.05, 0.1, 0.15, 0.2, 0.3)
+
+
+def main() -> None:
+    options = read_options()
+    record = Record(options.out, what="cells from one click each")
+    settings = training_settings(options)
+    tasks = [task for task in TASKS if not options.rows or any(text in task.name for text in options.rows)]
+    failed = [title for title, run in plan_runs(options, tasks, record, settings) if not attempt(title, run)]
+    print(report(record, tasks))
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rows", nargs="*", default=[], metavar="TEXT", help="parts of names of tasks")
+    parser.add_argument("--cases", nargs="*", default=["plain"], choices=CASES)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=RESULTS / "centroids.json")
+    add_training_options(parser, minutes=10)
+    return parser.parse_args()
+
+
+def plan_runs(
+    options: argparse.Namespace, tasks: list[Task], record: Record, settings: dict[str, Any]
+) -> list[tuple[str, Callable[[], None]]]:
+    """List what is still to do, with a title each: what others do first, then ours seed by seed."""
+    runs: list[tuple[str, Callable[[], None]]] = []
+    for task in tasks:
+        if record.get("tasks", task.name, "baseline") is None:
+            runs.append((f"{task.name}, baseline", partial(run_baseline, options.data, task, record=record)))
+    for seed in range(options.seeds):
+        for task in tasks:
+            for case in options.cases:
+                done = record.get("tasks", task.name, case, str(seed))
+                if done is None or done["settings"] != settings:
+                    run = partial(run_ours, options.data, task, case, seed=seed, record=record, settings=settings)
+                    runs.append((f"{task.name}, {case}, seed {seed}", run))
+    return runs
+
+
+def run_ours(data: Path, task: Task, case: str, *, seed: int, record: Record, settings: dict[str, Any]) -> None:
+    figures = run_in_child(train_and_score, data, task, CASES[case], {**settings, "seed": seed})
+    record.put("tasks", task.name, case, str(seed), value={"settings": settings, **figures})
+
+
+def train_and_score(data: Path, task: Task, case: Case, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train on the spoiled clicks, score each volume to be found: with and without clicks where they are known."""
+    rng = np.random.default_rng(settings["seed"])
+    samples = []
+    for name in task.learn:
+        volume, truth, clicks = read(data, name, task=task)
+        spoiled = clicks if truth is None else spoil(truth, case, rng)
+        samples.append(Sample(volume, spoiled))
+    config = weak3d.load_config("centroids").from_settings({**settings, **case.settings})
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        out = Path(folder) / "model"
+        weak3d.follow(workflow.train("centroids", samples, config=config, out=out))
+        figures["train_s"] = round(time.perf_counter() - start, 1)
+        for name in task.find:
+            volume, truth, clicks = read(data, name, task=task)
+            ways = {"clicks": {}, "none": {"use_clicks": False}} if name in task.learn else {"none": {}}
+            for way, changed in ways.items():
+                prediction = weak3d.follow(workflow.segment(out, volume, settings=changed))
+                if truth is not None:
+                    figures.setdefault(way, {})[name] = score(prediction.labels, truth)
+                    continue
+                found, _ = workflow.find_centres(out, prediction, volume, settings=changed)
+                f1 = marker_scores(found.points_vox, clicks.points_vox, spacing=volume.spacing).f1
+                figures.setdefault(way, {})[name] = {"marker_f1": f1}
+    return figures
+
+
+def spoil(truth: IntLabels, case: Case, rng: np.random.Generator) -> Centroids:
+    return click_centroids(truth, rng=rng, jitter=case.jitter, missing=case.missing, double=case.double)
+
+
+def read(data: Path, name: str, *, task: Task) -> tuple[Volume, IntLabels | None, Centroids]:
+    """Volume, labels if there are any, and a click per object."""
+    if not task.has_labels:
+        return load_volume(data, name), None, read_centroids(data / name / "centroids.csv")
+    real = load(data, Row(name))
+    return real.volume, real.truth, click_centroids(real.truth, rng=np.random.default_rng(0))
+
+
+def score(labels: IntLabels, truth: IntLabels) -> dict[str, float]:
+    scores = weak3d.instance_scores(labels, truth)
+    return {name: getattr(scores, name) for name in FIGURES}
+
+
+def run_baseline(data: Path, task: Task, *, record: Record) -> None:
+    """Otsu's threshold and a watershed from the clicks; for markers the best blob filter on the training volumes."""
+    figures: dict[str, Any] = {}
+    best = None if task.has_labels else choose_blob_filter(data, task)
+    for name in task.find:
+        volume, truth, clicks = read(data, name, task=task)
+        image = np.asarray(volume.data[0], np.float32)
+        if truth is not None:
+            figures[name] = score(flood(image, clicks, spacing=volume.spacing), truth)
+        elif best is not None:
+            points = find_blobs(image, *best, spacing=volume.spacing)
+            figures[name] = {"marker_f1": marker_scores(points, clicks.points_vox, spacing=volume.spacing).f1}
+    record.put("tasks", task.name, "baseline", value=figures)
+
+
+def flood(image: NDArray[np.float32], clicks: Centroids, *, spacing: tuple[float, float, float]) -> IntLabels:
+    relative = np.array(spacing) / spacing[-1]
+    smooth = ndimage.gaussian_filter(image, 1.5 / relative)
+    mask = smooth > threshold_otsu(smooth)
+    seeds = np.zeros(image.shape, np.int32)
+    at = np.clip(np.rint(clicks.points_vox).astype(int), 0, np.array(image.shape) - 1)
+    seeds[tuple(at.T)] = np.arange(1, len(at) + 1)
+    labels: IntLabels = watershed(-ndimage.distance_transform_edt(mask, sampling=relative), seeds, mask=mask)
+    return labels
+
+
+def choose_blob_filter(data: Path, task: Task) -> tuple[float, float]:
+    """Radius and threshold of the best mean F1 on the volumes that are learned from."""
+    grid = {(r, t): 0.0 for r in LOG_RADII for t in LOG_THRESHOLDS}
+    for name in task.learn:
+        volume, _, clicks = read(data, name, task=task)
+        image = np.asarray(volume.data[0], np.float32)
+        for setting in grid:
+            points = find_blobs(image, *setting, spacing=volume.spacing)
+            grid[setting] += marker_scores(points, clicks.points_vox, spacing=volume.spacing).f1
+    return max(grid, key=lambda setting: grid[setting])
+
+
+def find_blobs(
+    image: NDArray[np.float32], radius: float, threshold: float, *, spacing: tuple[float, float, float]
+) -> NDArray[np.int64]:
+    response = -ndimage.gaussian_laplace(image, radius / (np.array(spacing) / min(spacing)))
+    found: NDArray[np.int64] = peak_local_max(response, min_distance=2, threshold_rel=threshold, exclude_border=False)
+    return found
+
+
+def report(record: Record, tasks: list[Task]) -> str:
+    """A line per task, case, way and volume."""
+    lines = []
+    for task in tasks:
+        for case, runs in (record.get("tasks", task.name) or {}).items():
+            if case == "baseline":
+                lines += [
+                    line(task, name, "baseline", "", [scores]) for name, scores in runs.items() if name in task.find
+                ]
+                continue
+            for way in ("clicks", "none"):
+                for name in task.find:
+                    found = [run[way][name] for run in runs.values() if way in run]
+                    if found:
+                        lines.append(line(task, name, case, way, found))
+    return markdown(["task", "volume", "case", "clicks used", "IoU", "SEG", "MUCov", "F1"], lines)
+
+
+def line(task: Task, name: str, case: str, way: str, found: list[dict[str, float]]) -> list[str]:
+    cells = [with_range([each[figure] for each in found if figure in each]) for figure in FIGURES]
+    if not task.has_labels:
+        cells[-1] = with_range([each["marker_f1"] for each in found])
+    return [task.name, name, case, way, *cells]
+
+
+if __name__ == "__main__":
+    main()

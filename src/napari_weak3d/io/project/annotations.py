@@ -1,0 +1,243 @@
+"""Painted slices on disk, written while the user paints.
+
+A folder holds a file per painted z plane, whose name tells the revision in which it was written, and ``index.json``,
+which says which files are valid. Files are never changed; the index is written last, and files that it no longer names
+are deleted after that. So whatever moment a crash comes at, the index and its files are a whole.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from napari_weak3d.errors import AnnotationError, StorageError
+from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.project.planes import decode_plane, encode_plane
+from napari_weak3d.io.project.schema import from_plain, make_folder, read_json, to_plain, write_json
+from napari_weak3d.types import IntLabels, PaintClass, Region, SliceIndex, Slices
+
+INDEX = "index.json"
+_PLANE_FILE = re.compile(r"\.?.*z\d+-r\d+\.plane")
+
+
+@dataclass(frozen=True)
+class SlicesState:
+    """All of painted slices but the paint.
+
+    Attributes
+    ----------
+    paint, annotated, classes
+        As in :class:`~napari_weak3d.types.Slices`.
+    region
+        Where the annotation is complete; None: everywhere.
+    effort_s
+        Time spent annotating, in seconds.
+    """
+
+    paint: Literal["classes", "objects"] = "classes"
+    annotated: tuple[SliceIndex, ...] = ()
+    classes: tuple[PaintClass, ...] = ()
+    region: Region | None = None
+    effort_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What ``index.json`` holds; ``planes``: file name by z."""
+
+    revision: int
+    shape: tuple[int, int, int]
+    planes: Mapping[int, str]
+    state: SlicesState
+    kind: Literal["slices"] = "slices"
+
+
+class AnnotationStore:
+    """The annotation of one image, on disk.
+
+    Reading needs no lock and may go on in another process while one writes. Writing may be done from any thread.
+
+    Parameters
+    ----------
+    folder
+        Where it lives, ``annotations/<id>`` of a project; made with the first write.
+    shape
+        (Z, Y, X) of the image.
+    read_only
+        Why nothing may be written; "" where it may. The project sets it when it is closed.
+    """
+
+    def __init__(self, folder: Path, *, shape: tuple[int, int, int], read_only: str = "") -> None:
+        self.folder = folder
+        self.shape = shape
+        self.read_only = read_only
+        self._writing = threading.Lock()
+        self._seen: tuple[tuple[int, int, int], int] | None = None  # the index file's stamp, and its revision
+
+    def write_slices(self, state: SlicesState, planes: Mapping[int, IntLabels]) -> int:
+        """Write what changed.
+
+        Parameters
+        ----------
+        state
+            All but the paint, as it is now.
+        planes
+            The z planes that changed, (Y, X) int32 by z; one that is all 0 is dropped from the disk. Planes not given
+            stay as they are. They must not change while this runs.
+
+        Returns
+        -------
+        The revision, one higher than before. Where nothing differs but the effort it stays: nobody needs to read anew.
+
+        Raises
+        ------
+        StorageError
+            The project is read-only, or the disk says no. What was there before is still there, whole.
+        AnnotationError
+            A plane is not of the image's shape, or out of its range.
+        """
+        if self.read_only:
+            raise StorageError(self.read_only, where=str(self.folder))
+        self._check_planes(planes)
+        with self._writing:
+            old = self._read_index() or _Index(0, self.shape, {}, SlicesState())
+            if old.revision and not planes and state == old.state:
+                return old.revision
+            same = old.revision > 0 and not planes and replace(state, effort_s=old.state.effort_s) == old.state
+            revision = old.revision if same else old.revision + 1
+            self._make_folder()
+            names = {**old.planes, **{z: f"z{z:05d}-r{revision}.plane" for z in planes}}
+            for z, plane in planes.items():
+                if plane.any():
+                    with atomic_file(self.folder / names[z]) as temporary:
+                        temporary.write_bytes(encode_plane(plane))
+                else:
+                    del names[z]
+            index = _Index(revision, self.shape, dict(sorted(names.items())), state)
+            write_json(self.folder / INDEX, to_plain(index))
+            self._sweep(keep=frozenset(names.values()))
+            return revision
+
+    def read_slices(self) -> Slices | None:
+        """Read the last complete revision; None where nothing was ever written.
+
+        Raises
+        ------
+        StorageError
+            A file is damaged or missing.
+        """
+        found = self.read_all()
+        return None if found is None else found[0]
+
+    def read_all(self) -> tuple[Slices, SlicesState, int] | None:
+        """Read the slices with their state and revision, all three of one moment; else as :meth:`read_slices`."""
+        found = self._read_whole()
+        if found is None:
+            return None
+        planes, index = found
+        labels = np.zeros(self.shape, np.int32)
+        for z, plane in planes.items():
+            labels[z] = plane
+        state = index.state
+        slices = Slices(labels, paint=state.paint, annotated=state.annotated, classes=state.classes)
+        return slices, state, index.revision
+
+    def read_planes(self) -> dict[int, IntLabels]:
+        """Read the painted planes only, (Y, X) by z; else as :meth:`read_slices`."""
+        found = self._read_whole()
+        return {} if found is None else found[0]
+
+    def painted_planes(self) -> tuple[int, ...]:
+        """Tell which z planes are painted, ascending; reads no paint."""
+        index = self._read_index()
+        return () if index is None else tuple(sorted(index.planes))
+
+    def state(self) -> SlicesState | None:
+        """Read all but the paint; None where nothing was ever written."""
+        index = self._read_index()
+        return None if index is None else index.state
+
+    def revision(self) -> int:
+        """Return the number of the last complete revision, 0 where there is none; cheap enough for every second."""
+        try:
+            status = (self.folder / INDEX).stat()
+        except OSError:
+            return 0
+        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._seen is None or self._seen[0] != stamp:
+            index = self._read_index()
+            self._seen = (stamp, 0 if index is None else index.revision)
+        return self._seen[1]
+
+    def _read_index(self) -> _Index | None:
+        file = self.folder / INDEX
+        try:
+            index = from_plain(_Index, read_json(file), file=file)
+        except FileNotFoundError:
+            return None
+        if index.shape != self.shape:
+            raise StorageError(
+                f"the annotation in {self.folder} was made on an image of {index.shape} (Z, Y, X), not {self.shape}",
+                where=str(self.folder),
+                value=index.shape,
+            )
+        return index
+
+    def _read_whole(self) -> tuple[dict[int, IntLabels], _Index] | None:
+        """An index and all of its planes, however often the writer is faster."""
+        index = self._read_index()
+        while index is not None:
+            try:
+                return {z: self._read_plane(name) for z, name in index.planes.items()}, index
+            except FileNotFoundError as error:
+                newer = self._read_index()
+                if newer == index:
+                    raise StorageError(
+                        f"the annotation in {self.folder} is damaged: it lacks {Path(error.filename).name}",
+                        where=str(self.folder),
+                    ) from error
+                index = newer
+        return None
+
+    def _read_plane(self, name: str) -> IntLabels:
+        file = self.folder / name
+        try:
+            plane = decode_plane(file.read_bytes())
+            if plane.shape != self.shape[1:]:
+                raise ValueError(f"its shape is {plane.shape}")
+        except ValueError as error:
+            raise StorageError(f"the painted plane {file} is damaged: {error}", where=str(file)) from error
+        return plane
+
+    def _check_planes(self, planes: Mapping[int, IntLabels]) -> None:
+        for z, plane in planes.items():
+            if not 0 <= z < self.shape[0] or plane.shape != self.shape[1:]:
+                raise AnnotationError(
+                    f"paint of shape {plane.shape} at z {z} does not fit an image of {self.shape} (Z, Y, X)",
+                    where=str(self.folder),
+                    value=plane.shape,
+                )
+
+    def _make_folder(self) -> None:
+        """Make it below the project; a project that is gone (a drive pulled out) is not made anew."""
+        project = self.folder.parent.parent
+        if not project.is_dir():
+            raise StorageError(
+                f"the project's folder {project} is gone: put it back, or plug its drive in", where=str(project)
+            )
+        make_folder(self.folder)
+
+    def _sweep(self, *, keep: frozenset[str]) -> None:
+        """Delete planes that the index does not name: old revisions, and what a crash left behind."""
+        for file in self.folder.iterdir():
+            if file.name not in keep and _PLANE_FILE.fullmatch(file.name):
+                try:
+                    file.unlink(missing_ok=True)
+                except OSError:  # Windows: a reader has it open; the next sweep takes it
+                    continue

@@ -1,0 +1,1 @@
+"""Centroids: one click per cell (BFS-Net)."""

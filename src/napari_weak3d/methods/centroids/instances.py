@@ -1,0 +1,108 @@
+"""From centres and masks to instances: a watershed of the mask from the centres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from napari_weak3d.methods.centroids.config import Landscape
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.targets import find_voronoi_cells
+from napari_weak3d.types import IntLabels, Spacing
+
+_SEED = 0.25
+"""Radius of a seed, in radii of the typical cell: one voxel alone may lie on a border (ours)."""
+_LEAST_CELL = 0.5
+"""A centre without mask becomes a ball of this radius, in radii of the typical cell (ours)."""
+_BLUR = 0.1
+"""Of the landscape, in radii of the typical cell (ours)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What the networks say of a volume, each (Z, Y, X) float32.
+
+    Attributes
+    ----------
+    centre
+        The centre map, 0..1.
+    mask
+        Probability of a cell, borders between cells included.
+    inside
+        Probability of a cell's inside, borders excluded.
+    image
+        Grey values, for a landscape of them: low inside cells.
+    """
+
+    centre: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    inside: NDArray[np.float32]
+    image: NDArray[np.float32] | None = None
+
+
+def find_instances(maps: Maps, seeds: Peaks, *, radius: float, landscape: Landscape, spacing: Spacing) -> IntLabels:
+    """Give every voxel of the mask to a seed, by flooding a landscape.
+
+    Parameters
+    ----------
+    maps
+        The mask is cut at 0.5.
+    seeds
+        Centres; each becomes an object, a small ball where the mask does not reach it. Of two on one voxel the first
+        is one. Parts of the mask that no seed reaches belong to no object.
+    radius
+        Of the typical cell, in the unit of the spacing.
+    landscape
+        What is flooded.
+    spacing
+        (z, y, x).
+
+    Returns
+    -------
+    (Z, Y, X) int32: row of the seed + 1.
+    """
+    mask = maps.mask >= 0.5
+    markers, own = _place_seeds(seeds, mask, radius=radius, spacing=spacing)
+    terrain = _make_landscape(maps, mask, kind=landscape, radius=radius, spacing=spacing)
+    labels: IntLabels = watershed(terrain, markers, mask=mask | own).astype(np.int32)
+    return labels
+
+
+def _place_seeds(
+    seeds: Peaks, mask: NDArray[np.bool_], *, radius: float, spacing: Spacing
+) -> tuple[IntLabels, NDArray[np.bool_]]:
+    """Draw seeds into the mask; those that lie beside it become balls of their own, which the second array shows."""
+    near = find_voronoi_cells(seeds.points_vox, shape=mask.shape, spacing=spacing, within=_LEAST_CELL * radius)
+    markers = np.where(mask & (near.distance <= _SEED * radius), near.owner + 1, 0).astype(np.int32)
+    for row in range(len(seeds))[::-1]:  # of two on one voxel the first wins
+        if mask[at := nearest_voxel(seeds.points_vox[row], shape=mask.shape)]:
+            markers[at] = row + 1
+    beside = np.bincount(markers.ravel(), minlength=len(seeds) + 1) == 0
+    own = (near.owner >= 0) & beside[near.owner + 1]
+    markers[own] = near.owner[own] + 1
+    for row in np.flatnonzero(beside[1:]).tolist():
+        at = nearest_voxel(seeds.points_vox[row], shape=mask.shape)
+        own[at] |= markers[at] == 0
+        markers[at] = markers[at] or row + 1
+    return markers, own
+
+
+def _make_landscape(
+    maps: Maps, mask: NDArray[np.bool_], *, kind: Landscape, radius: float, spacing: Spacing
+) -> NDArray[np.float32]:
+    if kind is Landscape.DISTANCE:
+        clear = mask & (maps.inside >= 0.5)
+        return -np.asarray(ndimage.distance_transform_edt(clear, sampling=spacing), np.float32)
+    source = maps.image if kind is Landscape.IMAGE and maps.image is not None else -maps.inside
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(source, [_BLUR * radius / along for along in spacing])
+    return blurred
+
+
+def nearest_voxel(at_vox: NDArray[np.float64], *, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the voxel that holds a point; the nearest one for points outside."""
+    inside = np.clip(np.rint(at_vox).astype(int), 0, np.array(shape) - 1)
+    return tuple(int(index) for index in inside)

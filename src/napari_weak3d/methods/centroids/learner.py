@@ -1,0 +1,318 @@
+"""Training on clicks: first where cells are, then what belongs to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_weak3d.errors import ConfigError
+from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
+from napari_weak3d.methods.centroids.holding_out import USUAL, choose_held_out
+from napari_weak3d.methods.centroids.networks import Pair, build_nets
+from napari_weak3d.methods.centroids.previewing import preview_slice
+from napari_weak3d.methods.centroids.pseudo import N_CLASSES
+from napari_weak3d.methods.centroids.refine import focal_loss, refinement_loss
+from napari_weak3d.methods.centroids.scheme import Calibration, Scheme
+from napari_weak3d.methods.centroids.volumes import Annotated, annotate, make_labels, view_volume
+from napari_weak3d.nn.augment import Augmentation
+from napari_weak3d.nn.checkpoint import LogRow
+from napari_weak3d.nn.device import is_out_of_memory
+from napari_weak3d.nn.greys import GreyRanges
+from napari_weak3d.nn.losses import balance_classes, softmax_loss
+from napari_weak3d.nn.member import Compute, Member
+from napari_weak3d.nn.sampling import Batch, Shape, Source, Spots, draw_batch, find_spots
+from napari_weak3d.nn.threads import ThreadTuner
+from napari_weak3d.nn.unet3d import UNet3D
+from napari_weak3d.nn.warp import UNLABELLED
+from napari_weak3d.types import Centroids, Preview, Sample, SliceIndex
+
+AUGMENTATION = Augmentation(
+    rotate_chance=0.7,
+    scale_chance=0.8,
+    scale=1.6,
+    elastic_chance=0.3,
+    greys=GreyRanges(chance=0.7, gain=1.28, noise=0.3, blur_chance=0.1),
+)
+"""Cells of early and late stages are found too: they are shown 0.6 to 1.6 times as large (ours)."""
+_TOP = 0.7
+"""The focal loss acts above this; the paper's number."""
+_BALANCE = 0.25
+"""How far rare classes of the mask count more (ours; 0 not at all, 1 as much as all others)."""
+_SMALLEST_PATCH = 16
+CENTRES, MASKS = 0, 1
+"""Number of the network."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a network is taught: volumes with targets, where patches may lie, and weights of its classes."""
+
+    sources: list[Source]
+    spots: Spots
+    class_weights: Tensor
+
+
+@dataclass(eq=False)
+class Learner:
+    """Two networks, data and schedule of one training; what ``nn.loop`` drives.
+
+    The phase says who is stepped: the network of centres until masks can be made, then that of masks; after new
+    clicks both in turn.
+    """
+
+    samples: tuple[Sample, ...]
+    scheme: Scheme
+    config: CentroidsConfig
+    compute: Compute
+    save_to: Callable[[Learner], None]
+    annotated: list[Annotated]
+    calibration: Calibration | None = None
+    f1_held_out: tuple[NDArray[np.float64], int] | None = None
+    """Marker F1 at each threshold in question, and number of clicks, once they were scored."""
+    responses: list[NDArray[np.float32]] = field(default_factory=list)
+    """Of each volume's cells, (Z, Y, X); none where pseudo labels are made of the image alone."""
+    notice: str = "learning centres"
+    log: list[LogRow] = field(default_factory=list)
+    fraction: float = 0.0
+    """Of the budget, at the last checkpoint."""
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.config.seed)
+        self.members = [
+            Member(
+                net.to(memory_format=self.compute.precision.memory_format),  # type: ignore[call-overload]  # not in torch's stubs
+                compute=self.compute,
+                learning_rate=self.config.learning_rate,
+            )
+            for net in build_nets(self.scheme, self.config)
+        ]
+        self._patch = self._choose_patch()
+        self._batch_size = max(1, self.config.pixels // int(np.prod(self._patch)))
+        self._began, self._steps_before = time.monotonic(), 0
+        self._n_threads = torch.get_num_threads()
+        # A number of steps promises the same model to the bit, which another number of threads would not give.
+        tunes = self.compute.device.type == "cpu" and not self.config.steps
+        self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
+        self._lessons: dict[int, Lesson] = {}
+        self._both = False
+        self.held_out = [
+            choose_held_out(each, share=self.config.held_out, seed=self.config.seed) for each in self.annotated
+        ]
+
+    # ---- what is learned
+
+    def learn_centres(self, *, without_held_out: bool) -> None:
+        """Prepare the first network's lesson."""
+        maps = [each.centre_map(self.config) for each in self.annotated]
+        labels = [
+            make_labels(centre, each.learnable() & ~held_out if without_held_out else each.learnable())
+            for centre, each, held_out in zip(maps, self.annotated, self.held_out, strict=True)
+        ]
+        sources = [
+            Source(each.view, label, centre[None], each.spacing)
+            for each, label, centre in zip(self.annotated, labels, maps, strict=True)
+        ]
+        spots = find_spots(sources, n_classes=2)
+        self._lessons[CENTRES] = Lesson(sources, spots, torch.ones(2))
+
+    def learn_masks(self) -> None:
+        """Make pseudo labels, and prepare the second network's lesson."""
+        self.notice = "learning masks"
+        share = 0.5 if self.config.pseudo_labels is PseudoLabels.BOTH else 1.0
+        nothing: list[NDArray[np.float32] | None] = [None] * len(self.annotated)
+        sources = [
+            Source(
+                each.view,
+                each.mask_targets(responses=response, response_share=share),
+                each.edges(self.config)[None],
+                each.spacing,
+            )
+            for each, response in zip(self.annotated, self.responses or nothing, strict=True)
+        ]
+        spots = find_spots(sources, n_classes=N_CLASSES)
+        weights = balance_classes(torch.tensor(spots.counts), strength=_BALANCE).to(self.compute.device)
+        self._lessons[MASKS] = Lesson(sources, spots, weights)
+
+    # ---- steps
+
+    def step(self, fraction: float) -> Mapping[str, float]:
+        """Step the network whose turn it is; on less memory than needed, go on with less at a time."""
+        number = self._whose_turn()
+        started = time.monotonic()
+        try:
+            loss = self._step(number, fraction)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._shrink()
+            return {}
+        if self._tuner is not None:
+            self._tuner.after_step(time.monotonic() - started)
+        self.log.append(LogRow(self._steps_before + self._steps, time.monotonic() - self._began, number, loss))
+        return {"loss": loss}
+
+    def _whose_turn(self) -> int:
+        if MASKS not in self._lessons:
+            return CENTRES
+        return self._steps % 2 if self._both else MASKS
+
+    def _step(self, number: int, fraction: float) -> float:
+        member, lesson = self.members[number], self._lessons[number]
+        batch = draw_batch(
+            lesson.sources,
+            lesson.spots,
+            size=self._batch_size,
+            shape=self._patch,
+            augmentation=AUGMENTATION,
+            rng=np.random.default_rng([self.config.seed, number, member.steps]),
+        )
+        loss = self._centre_loss(batch) if number == CENTRES else self._mask_loss(batch)
+        return member.step(batch.image, loss, fraction=self._own_progress(number, fraction))
+
+    def _own_progress(self, number: int, fraction: float) -> float:
+        """How much of a network's own training is over, 0..1."""
+        share = self.config.centre_share
+        own = fraction / share if number == CENTRES else (fraction - share) / (1 - share)
+        # New clicks come when the first network's training is over: it goes on gently.
+        return min(max(own, 0.0), 0.95)
+
+    @property
+    def _steps(self) -> int:
+        return sum(member.steps for member in self.members)
+
+    def _centre_loss(self, batch: Batch) -> Callable[[Tensor], Tensor]:
+        labels, target = batch.labels.to(self.compute.device), batch.maps[:, 0].to(self.compute.device)
+        known = labels != UNLABELLED
+
+        def loss(logits: Tensor) -> Tensor:
+            entropy = F.binary_cross_entropy_with_logits(logits[:, 0], target, reduction="none")
+            mean = (entropy * known).sum() / known.sum().clamp(min=1)
+            return mean + self.config.focal_weight * focal_loss(logits[:, 0], target, known=known, above=_TOP)
+
+        return loss
+
+    def _mask_loss(self, batch: Batch) -> Callable[[Tensor], Tensor]:
+        labels, edges = batch.labels.to(self.compute.device), batch.maps[:, 0].to(self.compute.device)
+        weights = self._lessons[MASKS].class_weights
+
+        def loss(logits: Tensor) -> Tensor:
+            value = softmax_loss(logits, labels, known=labels != UNLABELLED, class_weights=weights)
+            if self.config.refinement_weight == 0:
+                return value
+            refined = refinement_loss(
+                1 - logits.softmax(1)[:, 0],
+                edges,
+                spacing=self.scheme.spacing,
+                sigma_vox=self.config.refinement_sigma,
+                power=self.config.refinement_power,
+            )
+            return value + self.config.refinement_weight * refined
+
+        return loss
+
+    def _choose_patch(self) -> Shape:
+        smallest = [min(each.shape[axis] for each in self.annotated) for axis in range(3)]
+        finest = min(self.scheme.spacing)
+        z, y, x = (
+            self._round(min(round(self.config.patch * finest / along), size), axis)
+            for axis, (along, size) in enumerate(zip(self.scheme.spacing, smallest, strict=True))
+        )
+        return z, y, x
+
+    def _round(self, side: int, axis: int) -> int:
+        """Round up to what the networks take; two voxels at their coarsest level, of one there are no statistics."""
+        net = self.members[0].net
+        assert isinstance(net, UNet3D)
+        step = net.multiple[axis]
+        return max(2 * step if step > 1 else 1, -(-side // step) * step)
+
+    def _shrink(self) -> None:
+        if self._batch_size > 1:
+            self._batch_size //= 2
+            self.notice = f"out of memory: going on with {self._batch_size} patches a step"
+            return
+        longest = int(np.argmax(self._patch))
+        smaller = list(self._patch)
+        smaller[longest] = self._round(max(_SMALLEST_PATCH, self._patch[longest] // 2), longest)
+        if smaller[longest] >= self._patch[longest]:
+            raise ConfigError(
+                f"out of memory even with one patch of {' x '.join(map(str, self._patch))} voxels: close other "
+                "programs, choose a smaller width, or device cpu",
+                where="width",
+                value=self.config.width,
+            )
+        self._patch = smaller[0], smaller[1], smaller[2]
+        self.notice = f"out of memory: going on with patches of {' x '.join(map(str, smaller))} voxels"
+
+    def continue_log(self, rows: Sequence[LogRow]) -> None:
+        """Log after these rows of an earlier training; members have their steps by then."""
+        if rows:
+            self.log = list(rows)
+            self._began -= rows[-1].seconds
+            self._steps_before = max(0, rows[-1].step - self._steps)
+
+    # ---- what the loop asks for
+
+    @property
+    def peak_threshold(self) -> float:
+        """Least height of a peak, as far as is known now."""
+        return USUAL if self.calibration is None else self.calibration.peak_threshold
+
+    def pair(self) -> Pair:
+        """Give the networks as they are now, to predict with."""
+        centre, mask = (member.snapshot() for member in self.members)
+        assert isinstance(centre, UNet3D)
+        assert isinstance(mask, UNet3D)
+        return Pair(centre, mask if self.members[MASKS].steps else None, self.compute, self.config)
+
+    def show(self, where: SliceIndex, *, sample: int) -> Preview:
+        """Predict one slice with what there is; beyond the volume, the nearest slice there is."""
+        axis, index = where[0], min(max(where[1], 0), self.annotated[sample].shape[where[0]] - 1)
+        return preview_slice(
+            self.annotated[sample],
+            (axis, index),
+            pair=self.pair(),
+            scheme=self.scheme,
+            threshold=self.peak_threshold,
+            sample=sample,
+        )
+
+    def take(self, samples: tuple[Sample, ...]) -> None:
+        """Learn from these clicks from now on; what cells look like stays what it was."""
+        if [sample.volume.shape for sample in samples] != [sample.volume.shape for sample in self.samples]:
+            self.notice = "other images were opened: they are not part of this training"
+            return
+        if not all(isinstance(s.annotation, Centroids) and len(s.annotation.points_vox) for s in samples):
+            self.notice = "nothing is clicked any more: going on with the clicks there were"
+            return
+        self.samples = samples
+        self.annotated = [
+            replace(annotate(sample, old.view, config=self.config), look=old.look)
+            for sample, old in zip(samples, self.annotated, strict=True)
+        ]
+        self.responses = []  # of other clicks: tracing them again would hold up whoever corrects
+        self.learn_centres(without_held_out=self.calibration is None)
+        if MASKS in self._lessons:
+            self.learn_masks()
+            self._both = True
+
+    def save(self, fraction: float) -> None:
+        """Write a checkpoint."""
+        self.fraction = fraction
+        self.save_to(self)
+
+    def close(self) -> None:
+        """Give back all threads."""
+        torch.set_num_threads(self._n_threads)
+
+
+def annotate_all(samples: Sequence[Sample], *, config: CentroidsConfig) -> list[Annotated]:
+    """Read and normalise all volumes, and put them together with their clicks."""
+    return [annotate(sample, view_volume(sample.volume), config=config) for sample in samples]

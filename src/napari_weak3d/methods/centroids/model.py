@@ -1,0 +1,358 @@
+"""The centroids model: train it, keep it in a folder, let it segment."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_weak3d.errors import ModelError, VolumeError
+from napari_weak3d.io.annotations import check_centroids, check_clicks
+from napari_weak3d.messages import Command
+from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
+from napari_weak3d.methods.centroids.holding_out import THRESHOLDS, USUAL, choose_threshold, measure_f1
+from napari_weak3d.methods.centroids.learner import MASKS, Learner, annotate_all
+from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, build_nets
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.responding import respond
+from napari_weak3d.methods.centroids.scheme import Calibration, KnownClicks
+from napari_weak3d.methods.centroids.segmenting import find_seeds, segment_volume
+from napari_weak3d.methods.centroids.starting import go_on, make_scheme
+from napari_weak3d.methods.centroids.storage import Stored, read_model, write_model
+from napari_weak3d.methods.centroids.suggesting import rank_slices
+from napari_weak3d.methods.centroids.volumes import find_forgotten
+from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
+from napari_weak3d.nn.device import pick_device, precision_for
+from napari_weak3d.nn.intensity import measure_greys
+from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
+from napari_weak3d.nn.member import Compute
+from napari_weak3d.types import Centroids, Prediction, Progress, Sample, SliceIndex, Volume
+
+FitJob = Generator[Progress, Command | None, "CentroidsModel"]
+PredictJob = Generator[Progress, Command | None, Prediction]
+
+_WRITING_S = 1.0
+"""Seconds of the budget that are left for writing the model."""
+_SCORED_AT = 0.6
+"""Part of the training of centres after which held-out clicks are scored, and then learned from too (ours)."""
+_WORTH_HEARING = 0.8
+"""Least F1 on held-out clicks from which on a network may say that cells were forgotten (ours)."""
+_FORGOTTEN = 0.6
+"""Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
+
+
+class CentroidsModel:
+    """A trained model. Made by :meth:`fit` or :meth:`load`.
+
+    Attributes
+    ----------
+    stored
+        All there is to it: what its folder holds.
+    """
+
+    outputs = frozenset({"uncertainty", "probabilities"})
+    """The fields of its predictions that are not None, of those that may be."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+
+    @classmethod
+    def fit(
+        cls, samples: Sequence[Sample], *, config: CentroidsConfig, folder: Path, start: CentroidsModel | None = None
+    ) -> FitJob:
+        """Train on clicked volumes.
+
+        Parameters
+        ----------
+        samples
+            One or more volumes with ``Centroids``; inside the region, where there is one, all cells are clicked.
+        config
+            The settings.
+        folder
+            Where the model is kept: written every 20 s, on pause and at the end.
+        start
+            A model to go on from: with its weights, and if its training was not finished, from where that stood.
+
+        Yields
+        ------
+        Progress
+            Takes all commands of ``messages``.
+
+        Raises
+        ------
+        AnnotationError
+            There are no clicks, one lies outside of volume or region, or two on one voxel.
+        """
+        check_clicks(samples)
+        annotated = annotate_all(samples, config=config)
+        stored = None if start is None else start.stored
+        device = pick_device(config.device)
+        learner = Learner(
+            tuple(samples),
+            make_scheme(samples, annotated, start=stored),
+            config,
+            Compute(device, precision_for(device)),
+            save_to=_Saver(folder, samples),
+            annotated=annotated,
+        )
+        # From here on time counts: reading and normalising are done.
+        budget = Budget(config.minutes * 60, steps=config.steps)
+        try:
+            if stored is not None:
+                go_on(learner, stored, budget=budget)
+            stopped = yield from _train(learner, budget)
+            learner.save(budget.fraction if stopped else 1.0)
+            yield Progress(budget.done, budget.done, "done", _held_out(learner), 0.0)
+        finally:
+            learner.close()
+        return cls(read_model(folder))
+
+    def predict(
+        self, volume: Volume, *, settings: Mapping[str, Any] | None = None, clicks: Centroids | None = None
+    ) -> PredictJob:
+        """Segment a volume; one that was clicked for training is recognised, and its clicks used.
+
+        Parameters
+        ----------
+        volume
+            With as many channels as the model was trained on.
+        settings
+            Settings to change for this once.
+        clicks
+            Centres that are known; cells without one are found as ever.
+
+        Raises
+        ------
+        VolumeError
+            The channels differ.
+        ConfigError
+            A setting is unknown, out of bounds, or of training only.
+        AnnotationError
+            A click lies outside the volume.
+        """
+        config = self.stored.config.for_segmenting(settings or {})
+        if volume.n_channels != self.stored.scheme.channels:
+            raise VolumeError(
+                f"{volume.name} has {volume.n_channels} channel(s), but the model was trained on "
+                f"{self.stored.scheme.channels}: choose the same channels",
+                where=volume.name,
+                value=volume.n_channels,
+            )
+        return (
+            yield from segment_volume(
+                self._pair(config),
+                volume,
+                scheme=self.stored.scheme,
+                threshold=config.peak_threshold or self.peak_threshold,
+                config=config,
+                clicks=self._find_clicks(volume, config=config, given=clicks),
+            )
+        )
+
+    def find_centres(
+        self,
+        prediction: Prediction,
+        volume: Volume,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        clicks: Centroids | None = None,
+    ) -> tuple[Centroids, NDArray[np.float64]]:
+        """Give the centres that the objects of a prediction grew from, and their scores (N,) in 0..1.
+
+        They lie nearer to where a person would click than the objects' centres of mass.
+
+        Parameters
+        ----------
+        prediction, volume, settings, clicks
+            As :meth:`predict` gave and got them.
+        """
+        config = self.stored.config.for_segmenting(settings or {})
+        seeds = find_seeds(
+            prediction.images["centres"],
+            volume,
+            scheme=self.stored.scheme,
+            threshold=config.peak_threshold or self.peak_threshold,
+            clicks=self._find_clicks(volume, config=config, given=clicks),
+        )
+        return Centroids(seeds.points_vox), seeds.scores
+
+    @property
+    def peak_threshold(self) -> float:
+        """Least height of a peak, unless the settings say otherwise."""
+        return USUAL if self.stored.calibration is None else self.stored.calibration.peak_threshold
+
+    def suggest(self, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
+        """Say which slices to look at next, best first: where there seem to be cells, and no click yet."""
+        prediction = yield from self.predict(sample.volume)
+        return rank_slices(prediction, sample, scheme=self.stored.scheme, threshold=self.peak_threshold, count=count)
+
+    @classmethod
+    def load(cls, folder: Path) -> CentroidsModel:
+        """Read a model folder.
+
+        Raises
+        ------
+        ModelError
+            It is missing something, damaged, or newer than this version.
+        """
+        return cls(read_model(folder))
+
+    def _find_clicks(self, volume: Volume, *, config: CentroidsConfig, given: Centroids | None) -> KnownClicks | None:
+        if given is not None:
+            check_centroids(given, volume)
+            nowhere = ((0, 0), (0, 0), (0, 0))  # nobody said that they are complete
+            return KnownClicks("", given.points_vox, nowhere)
+        if not config.use_clicks:
+            return None
+        identity = identify(volume)
+        return next((known for known in self.stored.clicks if known.identity == identity), None)
+
+    def _pair(self, config: CentroidsConfig) -> Pair:
+        device = pick_device(config.device)
+        nets = build_nets(self.stored.scheme, self.stored.config)
+        for net, weights in zip(nets, self.stored.weights, strict=False):
+            try:
+                net.load_state_dict(weights)
+            except RuntimeError as error:
+                raise ModelError(f"the model's weights do not fit its network: {error}", where="weights") from None
+            net.to(device).eval().requires_grad_(False)
+        mask = nets[MASKS] if self.stored.has_masks else None
+        return Pair(nets[0], mask, Compute(device, precision_for(device)), config)
+
+
+def _train(learner: Learner, budget: Budget) -> Job:
+    """Go through the phases; what an earlier run has done is left out."""
+    config = learner.config
+    until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
+    share = config.centre_share
+    if learner.calibration is None:
+        learner.learn_centres(without_held_out=True)
+        if (yield from train_loop(learner, budget=budget, until=_SCORED_AT * share)):
+            return True
+        if (yield from _score(learner, budget)):
+            return True
+        learner.save(budget.fraction)  # now with a score
+    learner.learn_centres(without_held_out=False)
+    if budget.fraction < share:
+        if (yield from train_loop(learner, budget=budget, until=share)):
+            return True
+        if (yield from _settle_threshold(learner, budget)):
+            return True
+    if config.pseudo_labels is not PseudoLabels.IMAGE and (yield from _respond(learner, budget)):
+        return True
+    learner.learn_masks()
+    return (yield from train_loop(learner, budget=budget, until=until))
+
+
+def _score(learner: Learner, budget: Budget) -> Job:
+    """Score held-out clicks, and look for cells that were forgotten."""
+    found = yield from _find_peaks(learner, budget, message="scoring held-out clicks")
+    if found is None:
+        return True
+    f1, count = learner.f1_held_out = measure_f1(list(zip(learner.annotated, learner.held_out, found, strict=True)))
+    threshold = choose_threshold([(f1, count)])
+    score = float(np.interp(threshold, THRESHOLDS, f1)) if count else None
+    learner.calibration = Calibration(threshold, score)
+    if count and f1.max() >= _WORTH_HEARING:
+        learner.annotated = [
+            replace(each, forgotten=find_forgotten(each, peaks.above(_FORGOTTEN)))
+            for each, peaks in zip(learner.annotated, found, strict=True)
+        ]
+    return False
+
+
+def _settle_threshold(learner: Learner, budget: Budget) -> Job:
+    """Choose the threshold for the network as it is in the end: maps grow higher while it learns."""
+    found = yield from _find_peaks(learner, budget, message="choosing the peak threshold")
+    if found is None:
+        return True
+    everywhere = [each.learnable() for each in learner.annotated]
+    now = measure_f1(list(zip(learner.annotated, everywhere, found, strict=True)))
+    assert learner.calibration is not None
+    curves = [now] if learner.f1_held_out is None else [now, learner.f1_held_out]
+    learner.calibration = replace(learner.calibration, peak_threshold=choose_threshold(curves))
+    return False
+
+
+def _respond(learner: Learner, budget: Budget) -> Job:
+    """Run the peaks of all volumes back to their images; takes commands between peaks."""
+    found = yield from _find_peaks(learner, budget, message="finding centres")
+    if found is None:
+        return True
+    net, responses = learner.pair().centre, []
+    for number, (annotated, peaks) in enumerate(zip(learner.annotated, found, strict=True)):
+        out = np.empty(annotated.shape, np.float32)
+        sure = peaks.above(learner.peak_threshold)
+        kind = learner.config.pseudo_labels
+        for done, total in respond(net, annotated, sure, kind=kind, multiple=net.multiple, out=out):
+            learner.notice = f"tracing responses ({number + 1} of {len(found)}: {done} of {total})"
+            if (yield from talk(learner, budget=budget, metrics={})):
+                return True
+        responses.append(out)
+    learner.responses = responses
+    return False
+
+
+def _find_peaks(
+    learner: Learner, budget: Budget, *, message: str
+) -> Generator[Progress, Command | None, list[Peaks] | None]:
+    """Find all peaks of all volumes; takes commands between tiles. None after Stop."""
+    pair, found, before = learner.pair(), [], learner.notice
+    for number, annotated in enumerate(learner.annotated):
+        out = np.empty((N_OUTPUTS, *annotated.shape), np.float32)
+        for done, total in pair.predict(annotated.view.image, spacing=annotated.spacing, out=out):
+            learner.notice = f"{message} ({number + 1} of {len(learner.annotated)}: {done / total:.0%})"
+            if (yield from talk(learner, budget=budget, metrics={})):
+                return None
+        found.append(learner.scheme.find_peaks(out[0], spacing=annotated.spacing, threshold=float(THRESHOLDS[0])))
+    learner.notice = before
+    return found
+
+
+class _Saver:
+    """Writes what a learner knows."""
+
+    def __init__(self, folder: Path, samples: Sequence[Sample]) -> None:
+        self._folder = folder
+        self._identities = [identify(sample.volume) for sample in samples]
+        self._greys = [measure_greys(sample.volume.data) for sample in samples]
+
+    def __call__(self, learner: Learner) -> None:
+        clicks = tuple(
+            KnownClicks(identity, sample.annotation.points_vox, sample.region, greys)
+            for identity, greys, sample in zip(self._identities, self._greys, learner.samples, strict=True)
+            if isinstance(sample.annotation, Centroids)
+        )
+        make_folder(self._folder)
+        write_log(self._folder, learner.log)
+        newest = learner.log[-1] if learner.log else None
+        stored = Stored(
+            config=learner.config,
+            scheme=learner.scheme,
+            calibration=learner.calibration,
+            clicks=clicks,
+            weights=tuple(member.averaged.state_dict() for member in learner.members),
+            has_masks=learner.members[MASKS].steps > 0,
+            summary={
+                "steps": newest.step if newest else 0,
+                "seconds": round(newest.seconds, 1) if newest else 0.0,
+                "loss": newest.loss if newest else None,
+                **_held_out(learner),
+                "forgotten": [len(each.forgotten) for each in learner.annotated],
+                "volumes": [sample.volume.name for sample in learner.samples],
+                "torch": torch.__version__,
+            },
+            resume=None if learner.fraction >= 1 else tuple(member.state() for member in learner.members),
+            fraction=learner.fraction,
+        )
+        write_model(self._folder, stored)
+
+
+def _held_out(learner: Learner) -> dict[str, float]:
+    score = None if learner.calibration is None else learner.calibration.held_out_f1
+    return {} if score is None else {"held_out_f1": score}

@@ -1,0 +1,149 @@
+"""The refinement loss: mask edges cost where the image has none (equations 4 and 5).
+
+The image's term does not depend on the network: it is computed once per volume, and moved along with each patch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_weak3d.methods.centroids.config import Refinement
+from napari_weak3d.nn.separable import apply_along_axes, gaussian_matrix
+from napari_weak3d.types import Spacing
+
+_PERCENTILE = 99
+_EPSILON = 1e-8
+
+
+def sigmas_along(sigma_vox: float, *, spacing: Spacing) -> tuple[float, float, float]:
+    """Give a blur of ``sigma_vox`` voxels of the plane as voxels of each axis: the same length along all."""
+    in_plane = (spacing[1] * spacing[2]) ** 0.5
+    z, y, x = (sigma_vox * in_plane / along for along in spacing)
+    return z, y, x
+
+
+def edge_strength(
+    image: NDArray[np.float32],
+    *,
+    kind: Refinement,
+    spacing: Spacing,
+    sigma_vox: float,
+    region: Any = ...,
+) -> NDArray[np.float32]:
+    """Give how strong the image's edges are.
+
+    Parameters
+    ----------
+    image
+        (Z, Y, X).
+    kind
+        Bright field: the size of the Laplacian; else: the length of the gradient; both of the blurred image, with
+        derivatives by length.
+    spacing
+        (z, y, x).
+    sigma_vox
+        Of the blur, voxels of the plane.
+    region
+        Index of the part whose 99th percentile becomes 1 (ours: raw values are about 0.01, where exp is 1 and the loss
+        only shrinks masks).
+
+    Returns
+    -------
+    (Z, Y, X) float32, at least 0, about 0 to 1.
+    """
+    sigmas = sigmas_along(sigma_vox, spacing=spacing)
+    in_plane = (spacing[1] * spacing[2]) ** 0.5
+    total = np.zeros(image.shape, np.float32)
+    for axis, along in enumerate(spacing):
+        order = 2 if kind is Refinement.BRIGHT_FIELD else 1
+        orders = [order if axis == each else 0 for each in range(3)]
+        slope = ndimage.gaussian_filter(image, sigmas, order=orders, mode="nearest") * (in_plane / along) ** order
+        total += slope if kind is Refinement.BRIGHT_FIELD else slope**2
+    strength = np.abs(total) if kind is Refinement.BRIGHT_FIELD else np.sqrt(total)
+    largest = float(np.percentile(strength[region], _PERCENTILE)) if strength[region].size else 0.0
+    scaled: NDArray[np.float32] = (strength / np.float32(largest or 1.0)).astype(np.float32)
+    return scaled
+
+
+def refinement_loss(mask: Tensor, strength: Tensor, *, spacing: Spacing, sigma_vox: float, power: float) -> Tensor:
+    """Penalise edges of the mask where the image has none.
+
+    The mean over voxels of |grad G(mask, sigma)| * exp(-strength ** power).
+
+    Parameters
+    ----------
+    mask
+        (B, Z, Y, X) probabilities, float32.
+    strength
+        (B, Z, Y, X): of :func:`edge_strength`.
+    spacing
+        (z, y, x).
+    sigma_vox
+        Voxels of the plane.
+    power
+        p.
+
+    Returns
+    -------
+    A scalar.
+
+    References
+    ----------
+    BFS-Net, equations 4 and 5. The gradient is a vector there: we take its length, by length rather than by voxel.
+    """
+    sigmas = sigmas_along(sigma_vox, spacing=spacing)
+    matrices = [
+        None if matrix is None else matrix.to(mask.device)
+        for matrix in (gaussian_matrix(size, sigma=sigma) for size, sigma in zip(mask.shape[1:], sigmas, strict=True))
+    ]
+    blurred = apply_along_axes(mask, matrices)
+    slope = gradient_length(blurred, spacing=spacing)
+    return (slope * torch.exp(-(strength**power))).mean()
+
+
+def gradient_length(image: Tensor, *, spacing: Spacing) -> Tensor:
+    """(B, Z, Y, X) -> the length of its gradient by central differences, per pixel of the plane; one-sided at faces."""
+    in_plane = (spacing[1] * spacing[2]) ** 0.5
+    total = torch.zeros_like(image)
+    for axis, along in enumerate(spacing, start=1):
+        if image.shape[axis] > 1:
+            total = total + (_difference(image, axis) * (in_plane / along)) ** 2
+    return torch.sqrt(total + _EPSILON)
+
+
+def _difference(image: Tensor, axis: int) -> Tensor:
+    moved = image.movedim(axis, -1)
+    steps = moved[..., 1:] - moved[..., :-1]
+    # Halves of the steps to both sides; at the faces there is one side, which counts whole.
+    both = torch.cat([steps[..., :1], steps], -1) + torch.cat([steps, steps[..., -1:]], -1)
+    return (both / 2).movedim(-1, axis)
+
+
+def focal_loss(logits: Tensor, target: Tensor, *, known: Tensor, above: float, gamma: float = 2.0) -> Tensor:
+    """Focal loss for soft targets: cross-entropy times |p - target| ** gamma, where the target is above a value.
+
+    Parameters
+    ----------
+    logits, target
+        (B, Z, Y, X) float32; targets in 0..1.
+    known
+        (B, Z, Y, X) bool.
+    above
+        Only voxels with a larger target count; 0 where there are none.
+
+    References
+    ----------
+    BFS-Net, equation 2, leaves the form open; this is the quality focal loss (Li et al. 2020), which is the usual one
+    for targets of 0 and 1.
+    """
+    where = (known & (target > above)).float()
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    weight = (logits.sigmoid() - target).abs() ** gamma
+    return (entropy * weight * where).sum() / where.sum().clamp(min=1)

@@ -1,0 +1,105 @@
+"""What cells look like around the clicks: how large, bright or dark inside, and in which channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_weak3d.methods.centroids.targets import nearest_neighbours
+from napari_weak3d.types import Spacing
+
+_SMALLEST_VOX, _LARGEST_VOX = 3.0, 40.0
+"""Radii that are tried, in voxels of the finest axis: below, noise of single voxels answers."""
+_STEP = 1.18
+_LEAST_SIGMA_VOX = 0.6
+"""A second derivative of a narrower Gaussian is one of single voxels, along coarse axes too."""
+_ROOM = 1.4
+"""Radii up to this times half the distance to the nearest click are tried: cells that touch are no larger."""
+_SAMPLE = 200
+"""Clicks that are looked at: more tell the same."""
+
+
+@dataclass(frozen=True)
+class CellLook:
+    """What a typical cell looks like.
+
+    Attributes
+    ----------
+    radius
+        Of a ball as large as it, in the unit of the spacing.
+    bright_inside
+        Whether it is brighter than what is around it; a membrane stain makes it darker.
+    channel
+        The image channel that shows it best.
+    """
+
+    radius: float
+    bright_inside: bool
+    channel: int = 0
+
+
+def measure_cells(
+    image: NDArray[np.float32],
+    points_vox: NDArray[np.float64],
+    *,
+    spacing: Spacing,
+    signs: Sequence[int] = (1, -1),
+) -> CellLook:
+    """Tell size and brightness of a typical cell by its blob response at the clicks.
+
+    Of all radii and channels, the one wins at which the scale-normalised Laplacian of Gaussian is largest, in the
+    median over the clicks: for a ball of radius R it is at sigma = R / sqrt(3). Its sign tells bright cells from dark
+    ones.
+
+    Parameters
+    ----------
+    image
+        (C, Z, Y, X), one channel per stain.
+    points_vox
+        (N, 3) clicks, at least one.
+    spacing
+        (z, y, x).
+    signs
+        1: bright cells are looked for, -1: dark ones.
+
+    References
+    ----------
+    T. Lindeberg, Image matching using generalized scale-space interest points, JMIV 52 (2015).
+    """
+    chosen = points_vox[np.linspace(0, len(points_vox) - 1, min(len(points_vox), _SAMPLE)).round().astype(int)]
+    best = (-np.inf, CellLook(_SMALLEST_VOX * min(spacing), signs[0] > 0))
+    for radius in _radii(points_vox, shape=image.shape[1:], spacing=spacing):
+        for channel, values in enumerate(image):
+            response = float(np.median(_blob_response(values, chosen, radius=radius, spacing=spacing)))
+            sign = max(signs, key=lambda each: each * response)
+            best = max(best, (sign * response, CellLook(radius, sign > 0, channel)), key=lambda pair: pair[0])
+    return best[1]
+
+
+def _radii(points_vox: NDArray[np.float64], *, shape: Sequence[int], spacing: Spacing) -> list[float]:
+    finest = min(spacing)
+    largest = min(_LARGEST_VOX * finest, 0.5 * max(size * along for size, along in zip(shape, spacing, strict=True)))
+    if len(points_vox) > 1:
+        largest = min(largest, _ROOM * 0.5 * float(np.median(nearest_neighbours(points_vox, spacing=spacing))))
+    smallest = max(_SMALLEST_VOX * finest, _LEAST_SIGMA_VOX * np.sqrt(3) * sorted(spacing)[1])
+    count = max(1, 1 + int(np.log(max(largest / smallest, 1)) / np.log(_STEP)))
+    return [float(smallest * _STEP**number) for number in range(count)]
+
+
+def _blob_response(
+    values: NDArray[np.float32], points_vox: NDArray[np.float64], *, radius: float, spacing: Spacing
+) -> NDArray[np.float64]:
+    """(N,) minus the scale-normalised Laplacian at the clicks: positive in bright balls."""
+    sigmas = [radius / np.sqrt(3) / along for along in spacing]
+    at = tuple(np.clip(np.rint(points_vox).astype(int), 0, np.array(values.shape) - 1).T)
+    response = np.zeros(len(points_vox))
+    for axis, sigma in enumerate(sigmas):
+        if sigma >= _LEAST_SIGMA_VOX:
+            order = [2 if axis == each else 0 for each in range(3)]
+            second = ndimage.gaussian_filter(values, sigmas, order=order, mode="nearest", truncate=3.0)
+            response -= second[at] * sigma**2
+    return response

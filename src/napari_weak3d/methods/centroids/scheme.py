@@ -1,0 +1,88 @@
+"""What a centroids model knows beside its weights: its frame, what cells look like, what held-out clicks decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks
+from napari_weak3d.methods.centroids.scale import CellLook
+from napari_weak3d.nn.intensity import Greys
+from napari_weak3d.types import Region, Spacing
+
+_BLUR = 0.15
+"""Of centre maps before peaks are looked for, in radii of the typical cell (ours)."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The frame of a model.
+
+    Attributes
+    ----------
+    channels
+        Channels of the images.
+    spacing, unit
+        Of the first training volume.
+    look
+        A typical cell of all training volumes.
+    merge_distance
+        Peaks closer than this are one, in the unit of the spacing.
+    """
+
+    channels: int
+    spacing: Spacing
+    unit: str
+    look: CellLook
+    merge_distance: float
+
+    def find_peaks(self, centre_map: NDArray[Any], *, spacing: Spacing, threshold: float) -> Peaks:
+        """Find the centres that a map (Z, Y, X) of this model's first network shows."""
+        return find_peaks(
+            centre_map,
+            spacing=spacing,
+            merge_distance=self.merge_distance,
+            threshold=threshold,
+            blur=_BLUR * self.look.radius,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class KnownClicks:
+    """The clicks of a training volume, where they are complete, and what tells that volume from others.
+
+    Attributes
+    ----------
+    identity
+        As ``nn.checkpoint.identify`` gives it.
+    points_vox
+        (N, 3), zyx, voxels.
+    region
+        As in the sample.
+    greys
+        Low, middle and high grey value of each channel.
+    """
+
+    identity: str
+    points_vox: NDArray[np.float64]
+    region: Region | None = None
+    greys: tuple[Greys, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What held-out clicks decided.
+
+    Attributes
+    ----------
+    peak_threshold
+        Least value of the centre map at a cell.
+    held_out_f1
+        Marker F1 on clicks that were held out, within a cell's radius; None where there were none.
+    """
+
+    peak_threshold: float
+    held_out_f1: float | None = None

@@ -1,0 +1,136 @@
+"""From the networks' maps to labels: centres, instances, uncertainty.
+
+``Prediction.probabilities`` is the foreground, cut at 0.5; where a centre has no mask, the small ball that stands for
+its cell is 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d.messages import Command, Stop
+from napari_weak3d.methods.centroids.config import CentroidsConfig
+from napari_weak3d.methods.centroids.instances import Maps, find_instances, nearest_voxel
+from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.pseudo import BACKGROUND
+from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
+from napari_weak3d.methods.centroids.targets import find_voronoi_cells, region_mask
+from napari_weak3d.methods.centroids.volumes import view_volume
+from napari_weak3d.nn.objects import list_objects
+from napari_weak3d.nn.voxels import compare_voxels
+from napari_weak3d.types import Prediction, Progress, Volume
+
+_ALIKE = 2.0
+"""Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
+_SURE = 0.6
+"""A peak as high as this is a cell that was forgotten, even where all were clicked (ours)."""
+_APART = 1.0
+"""A peak nearer to a click than this, in cell radii, is the clicked cell (ours)."""
+_LEAST = 1e-6
+
+
+def segment_volume(
+    pair: Pair,
+    volume: Volume,
+    *,
+    scheme: Scheme,
+    threshold: float,
+    config: CentroidsConfig,
+    clicks: KnownClicks | None,
+) -> Generator[Progress, Command | None, Prediction]:
+    """Segment a volume.
+
+    Parameters
+    ----------
+    threshold
+        Least height of a peak.
+    config
+        Settings of segmenting.
+    clicks
+        What is known of this very volume, or None.
+
+    Yields
+    ------
+    Progress
+        Per tile. Send Stop to end early: what is not predicted yet comes out as background.
+    """
+    view = view_volume(volume)
+    out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
+    notices = ["segmenting"]
+    if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
+        notices.append(f"segmenting; voxels differ {factor:.2g} times from those of training, check the spacing")
+    for done, total in pair.predict(view.image, spacing=volume.spacing, out=out, on_shrink=notices.append):
+        command = yield Progress(done, total, notices[-1])
+        if isinstance(command, Stop):
+            out[1 + BACKGROUND, ~out.any(axis=0)] = 1
+            break
+    sign = 1 if scheme.look.bright_inside else -1
+    centre, mask, inside = split_outputs(out)
+    maps = Maps(centre, mask, inside, -sign * view.image[2 * scheme.look.channel])
+    seeds = find_seeds(centre, volume, scheme=scheme, threshold=threshold, clicks=clicks)
+    return _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
+
+
+def find_seeds(
+    centre_map: NDArray[Any], volume: Volume, *, scheme: Scheme, threshold: float, clicks: KnownClicks | None
+) -> Peaks:
+    """Find the centres that objects grow from: clicks, where there are some, and peaks of a map (Z, Y, X)."""
+    peaks = scheme.find_peaks(centre_map, spacing=volume.spacing, threshold=threshold)
+    return peaks if clicks is None else add_clicks(peaks, clicks, scheme=scheme, volume=volume)
+
+
+def add_clicks(peaks: Peaks, clicks: KnownClicks, *, scheme: Scheme, volume: Volume) -> Peaks:
+    """Let clicks be centres, and of the peaks only those that are none of the clicked cells.
+
+    Where clicks are complete, a peak has to be sure. Clicks have the score 1.
+    """
+    near = find_voronoi_cells(
+        clicks.points_vox, shape=volume.shape, spacing=volume.spacing, within=_APART * scheme.look.radius
+    )
+    complete = region_mask(clicks.region, shape=volume.shape)
+    keep = []
+    for row in range(len(peaks)):
+        at = nearest_voxel(peaks.points_vox[row], shape=volume.shape)
+        if near.owner[at] < 0 and (peaks.scores[row] >= _SURE or not complete[at]):
+            keep.append(row)
+    return Peaks(
+        np.concatenate([clicks.points_vox, peaks.points_vox[keep]]),
+        np.concatenate([np.ones(len(clicks.points_vox)), peaks.scores[keep]]),
+    )
+
+
+def _make_prediction(
+    maps: Maps, seeds: Peaks, volume: Volume, *, scheme: Scheme, config: CentroidsConfig
+) -> Prediction:
+    found = find_instances(maps, seeds, radius=scheme.look.radius, landscape=config.landscape, spacing=volume.spacing)
+    found[(np.bincount(found.ravel()) < config.smallest_object)[found]] = 0
+    rows = np.unique(found[found > 0])
+    numbers = np.zeros(len(seeds) + 1, np.int32)
+    numbers[rows] = np.arange(1, len(rows) + 1)
+    labels = numbers[found]
+    scores = np.clip(seeds.scores[rows - 1], 0, 1)
+    foreground = np.where(labels > 0, np.maximum(maps.mask, 0.5), maps.mask)
+    return Prediction(
+        labels=labels,
+        objects=tuple(
+            replace(row, score=float(score))
+            for row, score in zip(list_objects(labels, classes=None), scores, strict=True)
+        ),
+        uncertainty=_entropy(maps.mask),
+        images={"centres": maps.centre, "mask": maps.mask},
+        probabilities=foreground.astype(np.float16)[None],
+    )
+
+
+def _entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Entropy of yes and no, in bits: 0 sure, 1 no idea."""
+    total = np.zeros(probability.shape, np.float32)
+    for share in (probability, 1 - probability):
+        total -= share * np.log2(np.maximum(share, _LEAST))
+    return total.clip(0, 1)

@@ -1,0 +1,183 @@
+"""A training volume with all that is made of its clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d.methods.centroids.config import CentroidsConfig, Refinement, Stain
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.pseudo import make_mask_targets, make_pseudo_labels
+from napari_weak3d.methods.centroids.refine import edge_strength
+from napari_weak3d.methods.centroids.scale import CellLook, measure_cells
+from napari_weak3d.methods.centroids.targets import (
+    VoronoiCells,
+    choose_reach,
+    find_voronoi_cells,
+    make_centre_map,
+    nearest_neighbours,
+    region_mask,
+)
+from napari_weak3d.nn.intensity import normalise
+from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.nn.warp import UNLABELLED
+from napari_weak3d.types import Centroids, IntLabels, Region, Sample, Spacing, Volume
+
+_FARTHEST = 1.0
+"""A peak farther than this from every click, in cell radii, has none (ours)."""
+_MOST_UNCLICKED = 0.15
+"""Peaks without click that count as cells forgotten, as a share of the clicks: more is a network that errs (ours)."""
+_MERGE_SHARE = 0.4
+"""Peaks are merged below this part of the distance at which the closest clicks lie (ours)."""
+_CLOSEST_PERCENTILE = 5
+_SIGNS = {Stain.AUTO: (1, -1), Stain.INSIDE: (1,), Stain.BORDER: (-1,)}
+
+
+def view_volume(volume: Volume) -> SlabView:
+    """Normalise a volume: two channels for each of its own, brightness and local contrast."""
+    return SlabView(normalise(volume.data, spacing=volume.spacing), (0,))
+
+
+@dataclass(frozen=True, eq=False)
+class Annotated:
+    """A volume with its clicks.
+
+    Attributes
+    ----------
+    view
+        The normalised image.
+    points_vox
+        (N, 3) clicks.
+    cells
+        Their Voronoi cells.
+    look
+        What its cells look like.
+    known
+        (Z, Y, X) bool: where clicks are complete.
+    forgotten
+        Where there seem to be cells without a click; nothing is learned around them.
+    """
+
+    view: SlabView
+    spacing: Spacing
+    points_vox: NDArray[np.float64]
+    cells: VoronoiCells
+    look: CellLook
+    known: NDArray[np.bool_]
+    region: Region | None
+    forgotten: Peaks = field(default_factory=lambda: Peaks(np.zeros((0, 3)), np.zeros(0)))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, Y, X)."""
+        z, y, x = self.known.shape
+        return z, y, x
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """(Z, Y, X): the brightness that shows cells best."""
+        values: NDArray[np.float32] = self.view.image[2 * self.look.channel]
+        return values
+
+    def centre_map(self, config: CentroidsConfig) -> NDArray[np.float32]:
+        """(Z, Y, X) float32: the target of the first network."""
+        reach = choose_reach(self.points_vox, radius=self.look.radius, spacing=self.spacing)
+        return make_centre_map(self.cells, reach=reach, sharpness=config.sharpness, spacing=self.spacing)
+
+    def learnable(self) -> NDArray[np.bool_]:
+        """(Z, Y, X) bool: known, and not around a cell that seems forgotten."""
+        if not len(self.forgotten):
+            return self.known
+        around = find_voronoi_cells(
+            self.forgotten.points_vox, shape=self.shape, spacing=self.spacing, within=1.5 * self.look.radius
+        )
+        return self.known & ((around.owner < 0) | (around.distance > self.cells.distance))
+
+    def mask_targets(
+        self, *, responses: NDArray[np.float32] | None = None, response_share: float = 1.0
+    ) -> NDArray[np.int16]:
+        """(Z, Y, X) int16: what the second network learns; by the image, or by responses (Z, Y, X) too."""
+        pseudo = make_pseudo_labels(
+            self.image,
+            self.points_vox,
+            cells=self.cells,
+            look=self.look,
+            spacing=self.spacing,
+            responses=responses,
+            response_share=response_share,
+        )
+        return make_mask_targets(pseudo, known=self.learnable())
+
+    def edges(self, config: CentroidsConfig) -> NDArray[np.float32]:
+        """(Z, Y, X) float32: edges of the image, for the refinement loss."""
+        kind = Refinement.FLUORESCENCE if config.refinement is Refinement.AUTO else config.refinement
+        part = ... if self.region is None else tuple(slice(lo, hi) for lo, hi in self.region)
+        return edge_strength(
+            self.image, kind=kind, spacing=self.spacing, sigma_vox=config.refinement_sigma, region=part
+        )
+
+
+def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig) -> Annotated:
+    """Put together what clicks and image say of each other."""
+    assert isinstance(sample.annotation, Centroids)
+    points, spacing = sample.annotation.points_vox, sample.volume.spacing
+    known = region_mask(sample.region, shape=view.shape[1:])
+    cells = find_voronoi_cells(points, shape=view.shape[1:], spacing=spacing)
+    look = measure_cells(view.image[::2], points, spacing=spacing, signs=_SIGNS[config.stain])
+    return Annotated(view, spacing, points, cells, look, known, sample.region)
+
+
+def find_forgotten(annotated: Annotated, peaks: Peaks) -> Peaks:
+    """Choose the peaks that look like cells without a click, the surest first.
+
+    Parameters
+    ----------
+    peaks
+        Sure ones of the whole volume, the highest first.
+    """
+    shape = annotated.known.shape
+    at = tuple(np.clip(np.rint(peaks.points_vox).astype(int), 0, np.array(shape) - 1).T)
+    alone = annotated.known[at] & (annotated.cells.distance[at] > _FARTHEST * annotated.look.radius)
+    rows = np.flatnonzero(alone)[: int(_MOST_UNCLICKED * len(annotated.points_vox))]
+    return Peaks(peaks.points_vox[rows], peaks.scores[rows])
+
+
+def choose_look(annotated: Sequence[Annotated]) -> CellLook:
+    """Choose the cell that is typical of several volumes: the median of the radii, the look of most."""
+    weights = [len(each.points_vox) for each in annotated]
+    looks = [each.look for each in annotated]
+    votes = {look: sum(w for w, one in zip(weights, looks, strict=True) if _alike(one, look)) for look in looks}
+    most = max(votes, key=lambda look: votes[look])
+    radius = float(np.median([look.radius for look in looks if _alike(look, most)]))
+    return CellLook(radius, most.bright_inside, most.channel)
+
+
+def _alike(one: CellLook, other: CellLook) -> bool:
+    return (one.bright_inside, one.channel) == (other.bright_inside, other.channel)
+
+
+def choose_merge_distance(annotated: Sequence[Annotated]) -> float:
+    """Choose how near two peaks are one: well below the distance of the closest clicks, and of a cell's radius."""
+    closest = [
+        _MERGE_SHARE
+        * float(np.percentile(nearest_neighbours(each.points_vox, spacing=each.spacing), _CLOSEST_PERCENTILE))
+        for each in annotated
+        if len(each.points_vox) > 1
+    ]
+    return min([*closest, *(0.75 * each.look.radius for each in annotated)])
+
+
+def make_labels(centre_map: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """(Z, Y, X) int16: 1 near a click, 0 elsewhere, ``UNLABELLED`` where nothing is known."""
+    return np.where(known, centre_map > 0, UNLABELLED).astype(np.int16)
+
+
+def as_labels(labels: IntLabels) -> IntLabels:
+    """Number objects from 1 without gaps, in their order."""
+    used = np.flatnonzero(np.bincount(labels.ravel()))
+    numbers = np.zeros(int(labels.max()) + 1, np.int32)
+    numbers[used[used > 0]] = np.arange(1, 1 + np.count_nonzero(used > 0))
+    return numbers[labels]

@@ -1,0 +1,112 @@
+"""What model folders of all methods hold beside ``model.json``: weights, log, and what to tell a volume by."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from napari_weak3d.errors import ModelError, StorageError
+from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.types import Volume
+
+WEIGHTS, LOG, RESUME = "weights.safetensors", "log.csv", "resume.safetensors"
+Tensors = Mapping[str, Tensor]
+"""Tensors by name."""
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """A line of log.csv: steps and seconds since the first training of this model, member, loss."""
+
+    step: int
+    seconds: float
+    member: int
+    loss: float
+
+
+def identify(volume: Volume) -> str:
+    """Hash a volume's shape and values; the file's name, format and dtype do not matter."""
+    digest = hashlib.blake2b(repr(volume.data.shape).encode(), digest_size=16)
+    for channel in range(volume.n_channels):
+        digest.update(np.ascontiguousarray(volume.data[channel], dtype=np.float32).data)
+    return digest.hexdigest()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a model's folder, with its parents.
+
+    Raises
+    ------
+    StorageError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the model's folder {folder}: {error.strerror}; choose another place",
+            where=str(folder),
+            value=error,
+        ) from error
+
+
+def save_members(file: Path, members: Sequence[Tensors]) -> None:
+    """Write the tensors of each member, whole or not at all."""
+    flat = {
+        f"member{index}.{name}": tensor.detach().cpu().contiguous()
+        for index, tensors in enumerate(members)
+        for name, tensor in tensors.items()
+    }
+    with atomic_file(file) as temporary:
+        save_file(flat, temporary)
+
+
+def load_members(file: Path) -> tuple[dict[str, Tensor], ...]:
+    """Read what :func:`save_members` wrote; nothing is unpickled.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged.
+    """
+    try:
+        flat = load_file(file)
+    except FileNotFoundError:
+        raise ModelError(f"the model in {file.parent} has no {file.name}: it is incomplete", where=str(file)) from None
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"the model's file {file} is damaged: {error}", where=str(file)) from None
+    members: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        member, _, rest = name.partition(".")
+        members.setdefault(int(member.removeprefix("member")), {})[rest] = tensor
+    if not members:
+        raise ModelError(f"the model's file {file} is damaged: it holds no network", where=str(file))
+    return tuple(members[index] for index in sorted(members))
+
+
+def write_log(folder: Path, rows: Sequence[LogRow]) -> None:
+    """Write a row per step."""
+    with atomic_file(folder / LOG) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "seconds", "member", "loss"])
+        writer.writerows([row.step, f"{row.seconds:.2f}", row.member, f"{row.loss:.5f}"] for row in rows)
+
+
+def read_log(folder: Path) -> tuple[LogRow, ...]:
+    """Read the log; empty where it is missing or damaged, which does the model no harm."""
+    try:
+        with (folder / LOG).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return tuple(
+            LogRow(int(row["step"]), float(row["seconds"]), int(row["member"]), float(row["loss"])) for row in rows
+        )
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return ()

@@ -1,0 +1,70 @@
+"""Where the child process starts, and how it leaves."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from napari_weak3d.worker.wire import Wire, open_wire
+
+CHECKPOINT_S = 10.0
+"""How long a running job gets to write its model once nobody listens any more."""
+_NICE = 10
+"""So much nicer than napari, on the scale of 20 of POSIX systems; on Windows whoever starts the process says it."""
+
+
+def main(given: str | None) -> None:
+    """Serve requests until the input ends or nothing has come for a while; then leave, without returning.
+
+    Parameters
+    ----------
+    given
+        The folder for files that messages name; None: a temporary one. Removed once nobody is left to read them.
+    """
+    folder = Path(given or tempfile.mkdtemp(prefix="napari-weak3d-"))
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
+    _give_way()
+    # faulthandler's watchdog needs no interpreter: a step that does not let go of it is ended too.
+    wire = open_wire(on_end=lambda: faulthandler.dump_traceback_later(CHECKPOINT_S, exit=True))
+    status = 1
+    try:
+        _work(wire, folder)
+        status = 0
+    except BaseException:
+        logging.getLogger(__name__).exception("the process cannot go on")
+    finally:
+        if wire.ended or given is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        logging.shutdown()
+        # Not sys.exit: threads and clean-up of libraries must keep neither this process nor its GPU memory.
+        os._exit(status)
+
+
+def _give_way() -> None:
+    """Let the window that the user works in go first, and leave interrupts from a terminal to it."""
+    with suppress(AttributeError, OSError):
+        os.nice(_NICE)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _work(wire: Wire, folder: Path) -> None:
+    # Only now: with torch they take seconds, and what they print must not get onto the wire.
+    from napari_weak3d.worker import machine, serving  # noqa: PLC0415
+
+    wire.send(machine.greet())
+    machine.warm_up()
+    serving.serve(wire, folder=folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None)

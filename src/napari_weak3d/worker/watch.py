@@ -1,0 +1,87 @@
+"""The annotation of a training's images, as it grows while the user paints on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from napari_weak3d.errors import Weak3DError
+from napari_weak3d.io.annotations import check_slices
+from napari_weak3d.messages import NewSamples
+from napari_weak3d.types import Sample, Slices
+
+_POLL_S = 1.0
+
+
+class AnnotationWatch:
+    """Looks once a second whether the annotation of an image has a new revision.
+
+    Parameters
+    ----------
+    images
+        Ids, in the order of the training's samples.
+    read
+        Reads image and annotation of an id.
+    revision
+        Tells the revision of an id's annotation, cheaply.
+    clock
+        Seconds that never run backwards.
+
+    Attributes
+    ----------
+    samples
+        As they were read last. Volumes stay those that were opened first.
+    note
+        Why the newest paint is not used; empty if it is.
+
+    Raises
+    ------
+    Weak3DError
+        An image or its annotation cannot be read at the beginning.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[str],
+        *,
+        read: Callable[[str], Sample],
+        revision: Callable[[str], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._images, self._read, self._revision, self._clock = images, read, revision, clock
+        # Revisions before contents: what is written in between is read again.
+        self._revisions = [revision(image) for image in images]
+        self._polled_at = clock()
+        self._notes: dict[int, str] = {}
+        self.samples = tuple(read(image) for image in images)
+
+    @property
+    def note(self) -> str:
+        """Why the newest paint is not used; empty if it is."""
+        return "; ".join(f"new paint is not used yet: {note}" for note in self._notes.values())
+
+    def news(self) -> NewSamples | None:
+        """Give the samples anew if one has changed; what is wrong with half-done paint goes into the note."""
+        if self._clock() - self._polled_at < _POLL_S:
+            return None
+        self._polled_at = self._clock()
+        before = self.samples
+        for number in range(len(self._images)):
+            try:
+                self._refresh(number)
+            except (Weak3DError, OSError) as error:
+                self._notes[number] = str(error)
+        return None if self.samples is before else NewSamples(self.samples)
+
+    def _refresh(self, number: int) -> None:
+        revision = self._revision(self._images[number])
+        if revision == self._revisions[number]:
+            return
+        self._revisions[number] = revision
+        old, new = self.samples[number], self._read(self._images[number])
+        sample = replace(old, annotation=new.annotation, region=new.region)
+        if isinstance(sample.annotation, Slices):
+            check_slices(sample.annotation, sample.volume)
+        self._notes.pop(number, None)
+        self.samples = (*self.samples[:number], sample, *self.samples[number + 1 :])

@@ -1,0 +1,100 @@
+"""Training on clicks: who learns what and when, and what happens when memory runs out or clicks change."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_weak3d.errors import ConfigError
+from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.volumes import find_forgotten
+from napari_weak3d.nn.member import Member
+from napari_weak3d.types import Centroids, Sample
+
+pytestmark = pytest.mark.slow
+
+
+def steps_of(learner):
+    return [member.steps for member in learner.members]
+
+
+def test_centres_are_learned_until_there_are_masks_then_masks(make_learner):
+    learner = make_learner()
+    learner.learn_centres(without_held_out=True)
+    learner.step(0.1)
+    assert steps_of(learner) == [1, 0]
+    learner.learn_masks()
+    learner.step(0.5)
+    learner.step(0.6)
+    assert steps_of(learner) == [1, 2]
+
+
+def test_after_new_clicks_both_networks_learn_in_turn(make_learner, sample):
+    learner = make_learner()
+    learner.learn_centres(without_held_out=False)
+    learner.learn_masks()
+    learner.take((Sample(sample.volume, Centroids(sample.annotation.points_vox + 1.0)),))
+    for _ in range(4):
+        learner.step(0.7)
+    assert steps_of(learner) == [2, 2]
+
+
+def test_without_any_click_left_it_goes_on_with_those_there_were(make_learner, sample):
+    learner = make_learner()
+    learner.learn_centres(without_held_out=False)
+    learner.take((Sample(sample.volume, Centroids(np.zeros((0, 3)))),))
+    assert "nothing is clicked" in learner.notice
+    assert learner.step(0.1)["loss"] > 0
+
+
+def test_other_images_are_not_taken_over(make_learner, sample):
+    learner = make_learner()
+    other = replace(sample, volume=replace(sample.volume, data=sample.volume.data[:, :, :20]))
+    learner.take((other,))
+    assert "other images" in learner.notice
+
+
+def test_with_less_memory_it_goes_on_with_less_until_nothing_is_left_to_shrink(make_learner, monkeypatch):
+    def run_out(*_arguments, **_settings):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    learner = make_learner(pixels=65536)
+    learner.learn_centres(without_held_out=False)
+    monkeypatch.setattr(Member, "step", run_out)
+    shrunk = []
+    with pytest.raises(ConfigError, match="out of memory even with one patch"):
+        shrunk.extend((learner.step(0.1), learner.notice) for _ in range(20))
+    assert len(shrunk) >= 3
+    assert all(metrics == {} and "out of memory" in notice for metrics, notice in shrunk)
+
+
+def test_outside_of_the_region_nothing_is_learned(make_learner, sample):
+    region = ((0, 12), (0, 48), (0, 32))
+    learner = make_learner([Sample(sample.volume, Centroids(sample.annotation.points_vox[:1]), region)])
+    learner.learn_centres(without_held_out=False)
+    learner.learn_masks()
+    for number in (CENTRES, MASKS):
+        labels = learner._lessons[number].sources[0].labels
+        assert (labels[:, :, 32:] == -1).all()
+        assert (labels[:, :, :32] >= 0).any()
+
+
+def test_a_cell_that_seems_forgotten_is_no_background(make_learner):
+    learner = make_learner()
+    (annotated,) = learner.annotated
+    learner.annotated = [replace(annotated, forgotten=Peaks(np.array([[6.0, 40, 8]]), np.array([0.9])))]
+    assert annotated.learnable()[6, 40, 8]
+    assert not learner.annotated[0].learnable()[6, 40, 8]
+    assert learner.annotated[0].learnable()[6, 14, 12]
+
+
+def test_only_sure_peaks_far_from_clicks_are_forgotten_cells_and_few_of_them(make_learner, sample):
+    (annotated,) = make_learner().annotated
+    many = replace(annotated, points_vox=np.repeat(annotated.points_vox, 5, axis=0))
+    clicked = sample.annotation.points_vox
+    peaks = Peaks(np.concatenate([clicked, [[6.0, 42, 6], [6, 4, 44], [6, 44, 44]]]), np.linspace(0.9, 0.7, 6))
+    found = find_forgotten(many, peaks)
+    assert found.points_vox.tolist() == [[6, 42, 6], [6, 4, 44]]
+    assert len(find_forgotten(annotated, peaks)) == 0

@@ -1,0 +1,139 @@
+"""A centroids model from clicks to files and back; what of the input is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from napari_weak3d.errors import AnnotationError, ModelError
+from napari_weak3d.messages import Stop
+from napari_weak3d.methods.centroids.model import CentroidsModel
+from napari_weak3d.metrics import instance_scores
+from napari_weak3d.samples import click_centroids, make_blobs
+from napari_weak3d.types import Centroids, Sample, Volume
+
+
+@pytest.fixture
+def refusal(cells, config, tmp_path):
+    """What is said of clicks on the cells that cannot be learned from; nothing is written."""
+
+    def refuse(clicks, region):
+        job = CentroidsModel.fit([Sample(cells, clicks, region)], config=config(), folder=tmp_path / "model")
+        with pytest.raises(AnnotationError) as caught:
+            next(job)
+        assert not (tmp_path / "model").exists()
+        return caught.value.message
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("points", "columns", "parts"),
+    [
+        ([], None, ["no centroids", "cells"]),
+        ([[6, 14, 12]], None, ["only one click"]),
+        ([[6, 14, 12], [6, 14, 50]], None, ["point 2", "x 50", "outside"]),
+        ([[6, 14, 12], [6, 14, 26]], (0, 20), ["point 2", "region", "0:20"]),
+        ([[6, 14, 12], [2, 2, 2], [6.2, 13.9, 12.4]], None, ["points 1 and 3", "same voxel", "z 6, y 14, x 12"]),
+    ],
+)
+def test_clicks_that_cannot_be_are_named(points, columns, parts, refusal):
+    region = None if columns is None else ((0, 12), (0, 48), columns)
+    message = refusal(Centroids(np.array(points, float).reshape(-1, 3)), region)
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.slow
+def test_the_clicks_of_a_volume_of_the_training_are_its_centres(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+    _, prediction = finish(model.predict(sample.volume))
+    for point in sample.annotation.points_vox:
+        assert prediction.labels[tuple(np.rint(point).astype(int))] > 0
+    assert sum(row.score == 1 for row in prediction.objects) == 3
+    _, without = finish(model.predict(sample.volume, settings={"use_clicks": False}))
+    assert all(row.score < 1 for row in without.objects)
+
+
+@pytest.mark.slow
+def test_given_clicks_are_centres_of_any_volume(trained, finish):
+    noise = np.random.default_rng(5).normal(0, 1, (1, 12, 40, 40)).astype(np.float32)
+    clicks = Centroids(np.array([[3.0, 10, 10], [8, 30, 30]]))
+    _, prediction = finish(CentroidsModel.load(trained).predict(Volume(noise, (2.0, 1.0, 1.0), "um"), clicks=clicks))
+    ids = [prediction.labels[3, 10, 10], prediction.labels[8, 30, 30]]
+    assert len({0, *ids}) == 3
+
+
+@pytest.mark.slow
+def test_a_click_outside_of_the_volume_is_refused(trained, cells):
+    with pytest.raises(AnnotationError, match="point 1"):
+        next(CentroidsModel.load(trained).predict(cells, clicks=Centroids(np.array([[99.0, 0, 0]]))))
+
+
+@pytest.mark.slow
+def test_the_maps_come_with_the_labels_and_no_object_lies_below_a_half(trained, finish, cells):
+    _, prediction = finish(CentroidsModel.load(trained).predict(cells))
+    assert set(prediction.images) == {"centres", "mask"}
+    assert prediction.images["centres"].shape == cells.shape
+    assert (prediction.probabilities[0][prediction.labels > 0] >= 0.5).all()
+
+
+@pytest.mark.slow
+def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish, tmp_path):
+    folder = tmp_path / "model"
+    finish(CentroidsModel.fit([sample], config=config(steps=8), folder=folder), *[None] * 5, Stop())
+    assert (folder / "resume.safetensors").exists()
+    progress, _ = finish(
+        CentroidsModel.fit([sample], config=config(steps=8), folder=folder, start=CentroidsModel.load(folder))
+    )
+    assert progress[-1].step == 8
+    assert not (folder / "resume.safetensors").exists()
+    assert len((folder / "log.csv").read_text().splitlines()) == 1 + 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["scheme", "clicks", "config"])
+def test_a_description_without_a_part_is_refused(part, trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "model")
+    described = json.loads((folder / "model.json").read_text())
+    del described[part]
+    (folder / "model.json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match="damaged"):
+        CentroidsModel.load(folder)
+
+
+@pytest.mark.slow
+def test_another_width_cannot_go_on_from_a_model(trained, config, sample, tmp_path):
+    job = CentroidsModel.fit(
+        [sample], config=config(width=8), folder=tmp_path / "new", start=CentroidsModel.load(trained)
+    )
+    with pytest.raises(ModelError, match="width"):
+        next(job)
+
+
+@pytest.mark.slow
+def test_suggested_slices_are_where_a_cell_has_no_click(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+    _, chosen = finish(model.suggest(Sample(sample.volume, Centroids(np.zeros((0, 3)))), count=3))
+    assert len(set(chosen)) == 3
+    assert all(axis == 0 for axis, _ in chosen)
+
+
+@pytest.mark.slow
+def test_a_small_synthetic_volume_is_learned_by_heart_also_without_its_clicks(config, finish, tmp_path):
+    made = make_blobs(np.random.default_rng(3), shape=(32, 64, 64), diameter_um=6.0)
+    clicks = click_centroids(made.labels, rng=np.random.default_rng(0))
+    settings = config(steps=200, width=8, levels=3, patch=32, pixels=32768, centre_share=0.6)
+    _, model = finish(CentroidsModel.fit([Sample(made.volume, clicks)], config=settings, folder=tmp_path / "model"))
+    for use_clicks in (True, False):
+        _, prediction = finish(model.predict(made.volume, settings={"use_clicks": use_clicks}))
+        assert instance_scores(prediction.labels, made.labels).f1 > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["guided", "excitation", "both"])
+def test_masks_can_be_learned_from_response_maps(kind, config, sample, finish, tmp_path):
+    settings = config(pseudo_labels=kind)
+    _, model = finish(CentroidsModel.fit([sample], config=settings, folder=tmp_path / "model"))
+    assert model.stored.has_masks

@@ -1,0 +1,62 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks, merge_peaks
+
+ONES = (1.0, 1.0, 1.0)
+
+
+def test_every_local_maximum_above_the_threshold_is_a_peak_the_highest_first():
+    image = np.zeros((5, 9, 9))
+    image[1, 2, 2], image[3, 6, 6], image[0, 0, 8] = 0.6, 0.9, 0.1
+    found = find_peaks(image, spacing=ONES, merge_distance=1, threshold=0.2)
+    assert found.points_vox.tolist() == [[3, 6, 6], [1, 2, 2]]
+    np.testing.assert_allclose(found.scores, [0.9, 0.6], rtol=1e-6)
+
+
+def test_a_plateau_is_one_peak_in_its_middle():
+    image = np.zeros((3, 3, 7))
+    image[1, 1, 2:5] = 0.5
+    assert find_peaks(image, spacing=ONES, merge_distance=0.1).points_vox.tolist() == [[1, 1, 3]]
+
+
+def test_an_empty_map_has_no_peaks():
+    assert len(find_peaks(np.zeros((2, 3, 4)), spacing=ONES, merge_distance=3)) == 0
+
+
+def test_close_peaks_become_their_mean_weighted_by_score():
+    peaks = Peaks(np.array([[0.0, 0, 0], [0, 0, 4]]), np.array([0.9, 0.3]))
+    merged = merge_peaks(peaks, spacing=ONES, distance=4)
+    np.testing.assert_allclose(merged.points_vox, [[0, 0, 1]])
+    np.testing.assert_allclose(merged.scores, [0.9])
+
+
+def test_closeness_is_measured_by_length():
+    peaks = Peaks(np.array([[0.0, 0, 0], [1, 0, 0], [0, 0, 3]]), np.array([0.9, 0.8, 0.7]))
+    assert len(merge_peaks(peaks, spacing=(4, 1, 1), distance=3)) == 2
+    assert len(merge_peaks(peaks, spacing=(4, 1, 1), distance=2)) == 3
+
+
+def test_a_row_of_peaks_each_near_the_next_is_not_one():
+    peaks = Peaks(np.array([[0.0, 0, x] for x in range(0, 20, 2)]), np.full(10, 0.5))
+    assert len(merge_peaks(peaks, spacing=ONES, distance=3)) == 5
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(0, 12))
+def test_merged_peaks_are_means_of_groups_no_wider_than_the_distance(seed, n):
+    rng = np.random.default_rng(seed)
+    peaks = Peaks(rng.uniform(0, 12, (n, 3)), rng.uniform(0.1, 1, n))
+    merged = merge_peaks(peaks, spacing=ONES, distance=3)
+    assert len(merged) <= n
+    assert (np.diff(merged.scores) <= 0).all()
+    # Any peak has a mean within the width of its group.
+    for point in peaks.points_vox:
+        assert np.linalg.norm(merged.points_vox - point, axis=1).min() <= 3
+    if n:
+        assert merged.scores.max() == peaks.scores.max()
+
+
+def test_peaks_below_a_threshold_are_left_out():
+    peaks = Peaks(np.zeros((2, 3)), np.array([0.5, 0.4]))
+    assert peaks.above(0.5).scores.tolist() == [0.5]

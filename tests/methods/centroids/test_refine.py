@@ -1,0 +1,87 @@
+"""The refinement loss against scipy's filters."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_weak3d.methods.centroids.config import Refinement
+from napari_weak3d.methods.centroids.refine import edge_strength, focal_loss, gradient_length, refinement_loss
+
+SPACING = (2.0, 1.0, 1.0)
+
+
+@pytest.fixture
+def image():
+    return ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (12, 20, 22)), 1).astype(np.float32)
+
+
+def test_edges_of_fluorescence_are_gradients_of_the_blurred_image(image):
+    found = edge_strength(image, kind=Refinement.FLUORESCENCE, spacing=(1, 1, 1), sigma_vox=2)
+    expected = ndimage.gaussian_gradient_magnitude(image, 2, mode="nearest")
+    np.testing.assert_allclose(found, expected / np.percentile(expected, 99), rtol=1e-4, atol=1e-5)
+
+
+def test_edges_of_bright_field_are_laplacians_of_the_blurred_image(image):
+    found = edge_strength(image, kind=Refinement.BRIGHT_FIELD, spacing=(1, 1, 1), sigma_vox=2)
+    expected = np.abs(ndimage.gaussian_laplace(image, 2, mode="nearest"))
+    np.testing.assert_allclose(found, expected / np.percentile(expected, 99), rtol=1e-4, atol=1e-5)
+
+
+def test_the_image_is_measured_in_the_region_alone(image):
+    bright = image.copy()
+    bright[:, :, 11:] *= 100
+    part = (slice(None), slice(None), slice(0, 5))
+    plain, strange = (
+        edge_strength(each, kind=Refinement.FLUORESCENCE, spacing=(1, 1, 1), sigma_vox=0.7, region=part)
+        for each in (image, bright)
+    )
+    np.testing.assert_allclose(plain[part], strange[part], rtol=1e-5)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), SPACING])
+def test_the_loss_is_the_masks_gradient_where_the_image_has_none(image, spacing):
+    mask = (ndimage.gaussian_filter(image, 2) > 0).astype(np.float32)
+    strength = edge_strength(image, kind=Refinement.FLUORESCENCE, spacing=spacing, sigma_vox=1.5)
+    sigmas = [1.5 / along for along in spacing]
+    blurred = ndimage.gaussian_filter(mask.astype(np.float64), sigmas, mode="mirror", truncate=3)
+    slope = np.linalg.norm(np.gradient(blurred, *spacing), axis=0)
+    expected = (slope * np.exp(-(strength.astype(np.float64) ** 2))).mean()
+    found = refinement_loss(
+        torch.from_numpy(mask)[None], torch.from_numpy(strength)[None], spacing=spacing, sigma_vox=1.5, power=2
+    )
+    assert float(found) == pytest.approx(expected, rel=5e-3)
+
+
+def test_gradients_are_those_of_numpy(image):
+    found = gradient_length(torch.from_numpy(image)[None], spacing=SPACING)[0]
+    expected = np.linalg.norm(np.gradient(image, *SPACING), axis=0)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_an_edge_of_the_mask_costs_less_where_the_image_has_one():
+    mask = torch.zeros(1, 4, 16, 16)
+    mask[..., 8:] = 1
+    fits, misses = torch.zeros_like(mask), torch.zeros_like(mask)
+    fits[..., 7:9] = 1
+    misses[..., 2:4] = 1
+    costs = [float(refinement_loss(mask, each, spacing=(1, 1, 1), sigma_vox=1, power=2)) for each in (fits, misses)]
+    assert costs[0] < 0.8 * costs[1]
+
+
+def test_a_flat_mask_costs_next_to_nothing_and_its_gradient_is_finite():
+    mask = torch.full((1, 4, 8, 8), 0.3, requires_grad=True)
+    loss = refinement_loss(mask, torch.zeros(1, 4, 8, 8), spacing=(1, 1, 1), sigma_vox=1, power=2)
+    loss.backward()
+    assert float(loss.detach()) < 1e-3
+    assert torch.isfinite(mask.grad).all()
+
+
+def test_the_focal_loss_counts_known_voxels_above_its_value_and_forgives_small_errors():
+    target = torch.tensor([[[[0.9, 0.9, 0.1, 0.9]]]])
+    logits = torch.logit(torch.tensor([[[[0.9, 0.4, 0.9, 0.1]]]]))
+    known = torch.tensor([[[[True, True, True, False]]]])
+    entropy = -(0.9 * np.log(0.4) + 0.1 * np.log(0.6))
+    expected = (0 + 0.5**2 * entropy) / 2
+    assert float(focal_loss(logits, target, known=known, above=0.7)) == pytest.approx(expected, rel=1e-4)
+    assert float(focal_loss(logits, target, known=known & False, above=0.7)) == 0

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from napari_weak3d.methods.centroids.scale import measure_cells
+
+
+def balls(radius, *, spacing=(1.0, 1.0, 1.0), sign=1, shape=(40, 60, 60), n=4):
+    """Balls of a radius (length) on a grid, and their centres."""
+    places = np.moveaxis(np.indices(shape), 0, -1) * spacing
+    size = np.array(shape) * spacing
+    centres = np.array([[0.5, 0.27, 0.27], [0.5, 0.27, 0.73], [0.5, 0.73, 0.27], [0.5, 0.73, 0.73]])[:n] * size
+    distance = np.min([np.linalg.norm(places - centre, axis=-1) for centre in centres], axis=0)
+    noise = np.random.default_rng(0).normal(0, 0.1, shape)
+    return (sign * (distance <= radius) + noise).astype(np.float32)[None], centres / spacing
+
+
+@pytest.mark.parametrize("radius", [4, 6, 9])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_radius_of_balls_and_whether_they_are_bright_is_found(radius, sign):
+    image, clicks = balls(radius, sign=sign)
+    look = measure_cells(image, clicks, spacing=(1, 1, 1))
+    assert look.radius == pytest.approx(radius, rel=0.2)
+    assert look.bright_inside == (sign == 1)
+
+
+def test_lengths_are_those_of_the_spacing():
+    image, clicks = balls(3.0, spacing=(1.0, 0.4, 0.4), shape=(20, 70, 70))
+    assert measure_cells(image, clicks, spacing=(1.0, 0.4, 0.4)).radius == pytest.approx(3, rel=0.2)
+
+
+def test_the_channel_that_shows_cells_is_found():
+    image, clicks = balls(6)
+    noise = np.random.default_rng(1).normal(0, 0.1, image.shape).astype(np.float32)
+    assert measure_cells(np.concatenate([noise, image]), clicks, spacing=(1, 1, 1)).channel == 1
+
+
+def test_a_stain_that_is_known_is_not_guessed():
+    image, clicks = balls(6)
+    assert not measure_cells(image, clicks, spacing=(1, 1, 1), signs=(-1,)).bright_inside
+
+
+def test_one_click_is_enough():
+    image, clicks = balls(6, n=1)
+    assert measure_cells(image, clicks, spacing=(1, 1, 1)).radius == pytest.approx(6, rel=0.2)
+
+
+def test_a_sixth_of_a_diameter_beside_the_middle_changes_little():
+    image, clicks = balls(6)
+    moved = clicks + np.random.default_rng(0).normal(0, 2, clicks.shape)
+    assert measure_cells(image, moved, spacing=(1, 1, 1)).radius == pytest.approx(6, rel=0.35)

@@ -1,0 +1,24 @@
+import numpy as np
+
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.scale import CellLook
+from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
+from napari_weak3d.methods.centroids.segmenting import add_clicks
+from napari_weak3d.types import Volume
+
+SCHEME = Scheme(1, (1.0, 1.0, 1.0), "um", CellLook(3.0, bright_inside=True), 2.0)
+VOLUME = Volume(np.zeros((1, 10, 10, 40)))
+
+
+def test_clicks_are_centres_and_peaks_near_them_are_not():
+    peaks = Peaks(np.array([[5.0, 5, 6], [5, 5, 20], [5, 5, 35]]), np.array([0.9, 0.8, 0.5]))
+    clicks = KnownClicks("", np.array([[5.0, 5, 4]]), region=((0, 10), (0, 10), (0, 30)))
+    found = add_clicks(peaks, clicks, scheme=SCHEME, volume=VOLUME)
+    assert found.points_vox[:, 2].tolist() == [4, 20, 35]
+    assert found.scores.tolist() == [1, 0.8, 0.5]
+
+
+def test_where_all_was_clicked_only_sure_peaks_are_cells_that_were_forgotten():
+    peaks = Peaks(np.array([[5.0, 5, 20], [5, 5, 35]]), np.array([0.9, 0.5]))
+    found = add_clicks(peaks, KnownClicks("", np.array([[5.0, 5, 4]])), scheme=SCHEME, volume=VOLUME)
+    assert found.points_vox[:, 2].tolist() == [4, 20]
