@@ -1,0 +1,281 @@
+"""Paint goes to the disk by itself, within seconds, and the viewer does not notice.
+
+Comparing and copying happen on the main thread, a few milliseconds at a time; a thread compresses and writes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_weak3d.app.changes import PlaneChanges
+from napari_weak3d.errors import AnnotationError, StorageError, Weak3DError
+from napari_weak3d.io.project import AnnotationStore, SlicesState
+from napari_weak3d.types import IntLabels, SliceIndex
+
+_TICK_MS = 25
+_BUDGET_S = 0.002  # of the main thread per tick: an eighth of a frame; one step may come on top
+_SHORTEST_S = 0.2  # a few ticks
+_RETRY_S = 3.0
+_EFFORT_S = 15.0  # how often the effort alone is worth a write
+
+
+@dataclass
+class _Watched:
+    """A layer, where it is kept, and how far that is."""
+
+    layer: Any
+    store: AnnotationStore
+    state: Callable[[], SlicesState]
+    shown: Callable[[], SliceIndex | None]
+    changes: PlaneChanges | None = None  # None: what is on disk is still being read
+    sampled: SlicesState | None = None  # at the start of the round that runs
+    settled: SlicesState | None = None  # at the start of the last round that ended: never newer than the paint found
+    written: SlicesState | None = None
+    painted: bool = False
+    near_at: float = -math.inf
+    round_at: float = -math.inf
+    written_at: float = -math.inf
+    not_before: float = -math.inf
+    told: set[str] = field(default_factory=set)
+
+
+class Autosave(QObject):
+    """Keeps one paint layer on disk.
+
+    Parameters
+    ----------
+    seconds
+        What is painted in view is on disk after about this time, elsewhere (undo, a fill in 3D) after about twice it;
+        at least 0.2.
+
+    Attributes
+    ----------
+    saved
+        Signal: a revision is on disk, its number.
+    failed
+        Signal: a Weak3DError. Told once for each cause; the paint is kept and writing is tried again every 3 s.
+    """
+
+    saved = Signal(int)
+    failed = Signal(object)
+    _answered = Signal()
+
+    def __init__(self, parent: QObject | None = None, *, seconds: float = 1.0) -> None:
+        super().__init__(parent)
+        self.seconds = max(seconds, _SHORTEST_S)
+        self._watched: _Watched | None = None
+        self._future: Future[Any] | None = None
+        self._writing: dict[int, IntLabels] = {}
+        self._writing_state: SlicesState | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="autosave")
+        self._timer = QTimer(self)
+        self._timer.setInterval(_TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._answered.connect(self._collect)
+
+    def watch(
+        self,
+        layer: Any,
+        store: AnnotationStore,
+        state: Callable[[], SlicesState],
+        *,
+        shown: Callable[[], SliceIndex | None] = lambda: None,
+    ) -> None:
+        """Keep a layer on disk from now on; one that was watched before is written first.
+
+        Parameters
+        ----------
+        layer
+            A napari Labels layer of the image's shape (Z, Y, X). What the store holds must be in it: planes that are
+            empty in the layer are dropped from the disk.
+        store
+            Where to.
+        state
+            Says all but the paint; called on the main thread.
+        shown
+            Says which slice is in view, to look there first; None where that is not known.
+
+        Raises
+        ------
+        AnnotationError
+            The layer is empty and the store is not: watching would delete what was painted.
+        Weak3DError
+            The layer before could not be written; this one is not watched.
+        """
+        self.unwatch()
+        if store.painted_planes() and not _has_paint(layer.data):
+            raise AnnotationError(
+                f"the layer {layer.name} is empty and {store.folder} holds paint: put that into the layer first",
+                where=str(layer.name),
+            )
+        self._watched = _Watched(layer, store, state, shown)
+        self._submit(_read_planes, store)
+        layer.events.paint.connect(self._on_paint)
+        self._timer.start()
+
+    def unwatch(self) -> None:
+        """Write what is not written and let go of the layer; does nothing where there is none.
+
+        Raises
+        ------
+        Weak3DError
+            It could not be written; the layer is let go of all the same, and still holds the paint.
+        """
+        if self._watched is None:
+            return
+        try:
+            self.flush()
+        finally:
+            self._timer.stop()
+            self._watched.layer.events.paint.disconnect(self._on_paint)
+            self._watched = None
+
+    def flush(self) -> None:
+        """Compare all of the layer, write what changed, and return when it is on disk.
+
+        Raises
+        ------
+        Weak3DError
+            It could not be written; it is kept, and tried again.
+        """
+        watched = self._watched
+        if watched is None:
+            return
+        error = self._wait()
+        if watched.changes is None:
+            raise error or StorageError(f"cannot read the annotation in {watched.store.folder}")
+        state = watched.state()
+        data = watched.layer.data
+        watched.changes.begin_round(data)
+        watched.changes.go_on(data, until=math.inf)
+        watched.sampled = watched.settled = state
+        if self._is_due(watched, effort=True):
+            self._write(watched)
+            error = self._wait()
+            if error is not None:
+                raise error
+
+    def close(self) -> None:
+        """End the thread; call :meth:`unwatch` first."""
+        self._timer.stop()
+        self._thread.shutdown(wait=True)
+
+    def _on_paint(self, event: object = None) -> None:
+        """A stroke ended. Where, only napari's own history knows: a round over all planes finds it."""
+        if self._watched is not None:
+            self._watched.painted = True
+
+    def _tick(self) -> None:
+        """Look for changes for some milliseconds."""
+        watched = self._watched
+        if watched is None:
+            return
+        now = time.perf_counter()
+        if watched.changes is None:
+            if self._future is None and now >= watched.not_before:  # reading failed
+                self._submit(_read_planes, watched.store)
+            return
+        if now - watched.near_at >= self.seconds / 4:
+            self._look_near(watched, now)
+        self._look_around(watched, now)
+        since = now - watched.written_at
+        free = self._future is None and now >= watched.not_before and watched.settled is not None
+        if free and since >= self.seconds / 4 and self._is_due(watched, effort=since >= _EFFORT_S):
+            self._write(watched)
+
+    def _look_near(self, watched: _Watched, now: float) -> None:
+        """Look first at the plane in view and the one that changed last: most strokes are found there."""
+        changes = watched.changes
+        assert changes is not None
+        watched.near_at = now
+        shown = watched.shown()
+        in_view = [shown[1]] if shown is not None and shown[0] == 0 else []
+        changes.look_first(in_view if changes.latest is None else [*in_view, changes.latest])
+
+    def _look_around(self, watched: _Watched, now: float) -> None:
+        """Go on with the round over all planes, or begin one if it is time: sooner after a stroke."""
+        changes, data = watched.changes, watched.layer.data
+        assert changes is not None
+        if not changes.in_round and now - watched.round_at >= self.seconds / (4 if watched.painted else 1):
+            watched.round_at, watched.painted = now, False
+            watched.sampled = watched.state()
+            changes.begin_round(data)
+        in_round = changes.in_round
+        changes.go_on(data, until=now + _BUDGET_S)
+        if in_round and not changes.in_round:
+            watched.settled = watched.sampled
+
+    def _is_due(self, watched: _Watched, *, effort: bool) -> bool:
+        """Whether there is anything to write; a difference in the effort counts if ``effort``."""
+        assert watched.changes is not None
+        if watched.changes.found:
+            return True
+        if watched.written is None or watched.settled is None:  # an untouched image gets no annotation
+            return watched.settled is not None and bool(watched.settled.annotated)
+        old = watched.written if effort else replace(watched.written, effort_s=watched.settled.effort_s)
+        return old != watched.settled
+
+    def _write(self, watched: _Watched) -> None:
+        """Hand what was found to the thread."""
+        assert watched.changes is not None
+        assert watched.settled is not None
+        self._writing, self._writing_state = watched.changes.take(), watched.settled
+        watched.written_at = time.perf_counter()
+        self._submit(watched.store.write_slices, self._writing_state, self._writing)
+
+    def _submit(self, work: Callable[..., Any], *arguments: object) -> None:
+        self._future = self._thread.submit(work, *arguments)
+        self._future.add_done_callback(lambda _future: self._answered.emit())
+
+    def _wait(self) -> Weak3DError | None:
+        """Wait for the thread; gives what it failed with."""
+        if self._future is not None:
+            self._future.exception()  # waits
+        return self._collect()
+
+    def _collect(self) -> Weak3DError | None:
+        """Take the thread's answer, if there is one."""
+        watched, future = self._watched, self._future
+        if watched is None or future is None or not future.done():
+            return None
+        self._future = None
+        planes, self._writing = self._writing, {}
+        error = future.exception()
+        if error is None:
+            self._accept(watched, future.result())
+            return None
+        if watched.changes is not None:
+            watched.changes.give_back(planes)
+        watched.not_before = time.perf_counter() + _RETRY_S
+        told = error if isinstance(error, Weak3DError) else StorageError(f"autosave failed: {error!r}", value=error)
+        if told.message not in watched.told:
+            watched.told.add(told.message)
+            self.failed.emit(told)
+        return told
+
+    def _accept(self, watched: _Watched, result: Any) -> None:
+        """What was on disk when the watching began, or the revision that is there now."""
+        if watched.changes is None:
+            planes, watched.written = result
+            watched.changes = PlaneChanges(planes)
+            return
+        watched.written = self._writing_state
+        watched.told.clear()
+        self.saved.emit(result)
+
+
+def _read_planes(store: AnnotationStore) -> tuple[dict[int, IntLabels], SlicesState | None]:
+    """The painted planes on disk and the state; runs on the thread."""
+    return store.read_planes(), store.state()
+
+
+def _has_paint(data: Any) -> bool:
+    return any(np.asarray(data[z]).any() for z in range(data.shape[0]))

@@ -1,0 +1,274 @@
+"""One controller per viewer: it owns the project and the jobs, and connects the panels with what they ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_weak3d.app import preferences
+from napari_weak3d.app.activity import Activity
+from napari_weak3d.app.autosave import Autosave
+from napari_weak3d.app.desk import Desk, Panels
+from napari_weak3d.app.images import Images
+from napari_weak3d.app.jobs import Jobs, JobState
+from napari_weak3d.app.message_bar import Kind
+from napari_weak3d.app.models import Models
+from napari_weak3d.app.projects import Projects
+from napari_weak3d.app.restoring import Restoring
+from napari_weak3d.app.results import Results
+from napari_weak3d.app.training import METHOD, Training
+from napari_weak3d.config import Device
+from napari_weak3d.errors import Weak3DError
+from napari_weak3d.messages import Advanced, Failed, Finished, Hello, Train
+
+_START_CHILD_MS = 1000
+"""After the dock is drawn: importing torch keeps a processor busy for some seconds."""
+_controllers: dict[int, Controller] = {}
+
+
+class Controller(QObject):
+    """Everything of one viewer. Its verbs are what commands, keys and panels call; each says why it cannot.
+
+    Parameters
+    ----------
+    viewer
+        napari's.
+    jobs
+        None: with a child process, which is started a moment later.
+
+    Attributes
+    ----------
+    desk
+        What its parts share: viewer, layers, jobs, tool, panels, project.
+    dock
+        The widget that shows the panels; it may be closed and another opened, and work goes on meanwhile.
+    """
+
+    def __init__(self, viewer: Any, *, jobs: Jobs | None = None) -> None:
+        super().__init__()
+        preferred = preferences.read()
+        self.dock: QWidget | None = None
+        self.desk = Desk(viewer, jobs=jobs or Jobs(), autosave=Autosave(seconds=preferred.autosave_seconds / 2))
+        self.projects = Projects(self.desk, self)
+        self.images = Images(self.desk, self.projects, self)
+        self.training = Training(self.desk, self.images, self)
+        self.results = Results(self.desk, self.images, self)
+        self.models = Models(self.desk, self.training, self.results, self)
+        self.restoring = Restoring(self.desk, self.images, training=self.training, results=self.results)
+        self._activity = Activity("Weak3D")
+        self._closed = self._closing = False
+        self._window: Any = getattr(getattr(viewer, "window", None), "_qt_window", None)
+        self._connect_jobs()
+        self._connect_parts()
+        self.panels.train.set_method(METHOD)
+        self.panels.train.minutes.setValue(preferred.minutes)
+        self._watch_window()
+        QTimer.singleShot(0, self.projects.offer_last)
+        QTimer.singleShot(_START_CHILD_MS, self._start_child)
+
+    @property
+    def viewer(self) -> Any:
+        """napari's viewer."""
+        return self.desk.viewer
+
+    @property
+    def panels(self) -> Panels:
+        """The parts of the dock."""
+        return self.desk.panels
+
+    # ---- verbs
+
+    def train(self) -> None:
+        """Train a model on what is painted, show previews meanwhile and the result afterwards."""
+        self.panels.train.clear_messages()
+        self.training.train()
+
+    def train_on(self, model_id: str) -> None:
+        """Train a new model that begins where another one is."""
+        self.training.train(model_id)
+
+    def stop(self) -> None:
+        """End the running job after its current step; a training's model is kept. One that waits does not begin."""
+        if self.desk.waiting:
+            self.desk.forget_waiting()
+            self.training.on_failed()
+            self._set_state(self.desk.jobs.state)
+        else:
+            self.desk.jobs.stop()
+
+    def kill(self) -> None:
+        """End the running job now; a training's model is as it was last saved."""
+        self.desk.jobs.kill()
+
+    def pause(self) -> None:
+        """Let the training wait."""
+        self.desk.jobs.pause()
+
+    def resume(self) -> None:
+        """Let a paused training go on."""
+        self.desk.jobs.resume()
+
+    def complete_slice(self) -> None:
+        """Mark the shown slice as complete, or a complete one as not."""
+        if self.desk.work is None:
+            self.desk.say("Choose an image in step 1 first", "warning")
+        else:
+            self.desk.tool.complete_shown()
+
+    def suggest_next(self) -> None:
+        """Go to the next slice to paint."""
+        if self.desk.work is None:
+            self.desk.say("Choose an image in step 1 first", "warning")
+        else:
+            self.desk.tool.next_slice()
+
+    def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
+        """Segment images of the project with one of its models."""
+        self.results.segment(model_id, images=images)
+
+    def open_project(self, folder: Path) -> None:
+        """Open a project and show its images."""
+        self.projects.open(Path(folder))
+
+    def new_project(self) -> None:
+        """Close the project; the next image begins a new one."""
+        self.projects.begin_anew()
+
+    def close(self) -> None:
+        """Write what is not written, close the project, and let the child process go. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        _controllers.pop(id(self.viewer), None)
+        self.projects.close()
+        self.desk.jobs.close()
+        self._activity.close()
+        self.desk.background.close()
+        self.desk.autosave.close()
+        self.desk.layers.close()
+        self.training.close()
+        QApplication.instance().aboutToQuit.disconnect(self.close)
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None  # napari's window goes when nobody holds it
+
+    # ---- jobs
+
+    def _connect_jobs(self) -> None:
+        jobs = self.desk.jobs
+        jobs.state_changed.connect(self._set_state)
+        jobs.hello.connect(self._on_hello)
+        jobs.advanced.connect(self._on_advanced)
+        jobs.finished.connect(self._on_finished)
+        jobs.failed.connect(self._on_failed)
+
+    def _start_child(self) -> None:
+        if self._closed:
+            return
+        try:
+            self.desk.jobs.start()
+        except Weak3DError as error:
+            self.desk.complain(error)
+
+    def _set_state(self, state: JobState) -> None:
+        """Show what is going on, everywhere."""
+        can_pause = isinstance(self.desk.jobs.request, Train)
+        if self.desk.waiting:
+            state = JobState.STARTING
+        elif not self.desk.busy:  # what gives way to every other job is none of the user's business
+            state = JobState.IDLE
+        self.panels.train.set_state(state, can_pause=can_pause)
+        self.panels.image.set_fixed(state is not JobState.IDLE)
+        self.panels.models.set_busy(state is not JobState.IDLE)
+        if state is JobState.IDLE:
+            self._activity.close()
+
+    def _on_hello(self, hello: Hello) -> None:
+        self.panels.train.show_device(hello, device=Device(preferences.read().device))
+
+    def _on_advanced(self, progress: Advanced) -> None:
+        if self.desk.busy:
+            self.panels.train.show_progress(progress)
+            self._activity.show(progress)
+
+    def _on_finished(self, report: Finished) -> None:
+        self.desk.end(report.job, report.result)
+
+    def _on_failed(self, failed: Failed) -> None:
+        if self.desk.end(failed.job, None):
+            return
+        text = failed.message[:1].upper() + failed.message[1:]
+        kind: Kind = "info" if failed.kind == "killed" else "error"
+        field = failed.where if failed.kind == "ConfigError" else ""
+        self.panels.train.say(text, kind=kind, details=failed.log_tail, field=field)
+        self.training.on_failed()
+
+    # ---- parts
+
+    def _connect_parts(self) -> None:
+        train, desk = self.panels.train, self.desk
+        train.train_requested.connect(self.train)
+        train.stop_requested.connect(self.stop)
+        train.kill_requested.connect(self.kill)
+        train.pause_requested.connect(self.pause)
+        train.resume_requested.connect(self.resume)
+        desk.tool.message.connect(desk.say)
+        desk.tool.next_requested.connect(self.training.suggest)
+        desk.autosave.saved.connect(self._on_saved)
+        desk.autosave.failed.connect(desk.complain)
+        self.training.trained.connect(self._show_trained)
+        self.training.models_changed.connect(self.models.refresh)
+        self.projects.changed.connect(self.models.refresh)
+        self.projects.opened.connect(self.images.forget)
+        self.projects.opened.connect(self.results.forget)
+        self.projects.opened.connect(self.restoring.restore)
+        self.results.shown.connect(self.training.prepare_suggestion)
+
+    def _on_saved(self, revision: int) -> None:
+        if revision == 1:  # one more image is annotated
+            self.projects.changed.emit()
+
+    def _show_trained(self, model_id: str) -> None:
+        work = self.desk.work
+        if work is not None:
+            self.segment(model_id, images=(work.image_id,))
+
+    # ---- the window
+
+    def _watch_window(self) -> None:
+        QApplication.instance().aboutToQuit.connect(self.close)
+        if self._window is not None:
+            self._window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Close when the viewer's window does.
+
+        napari may ask the user and stay open after a close by hand, never after one by program: the first is over when
+        the window hides.
+        """
+        if not self._closed and watched is self._window:
+            if event.type() == QEvent.Type.Close:
+                self._closing = True
+                if not event.spontaneous():
+                    self.close()
+            elif event.type() == QEvent.Type.Hide and self._closing and not self._window.isMinimized():
+                self.close()
+            elif event.type() == QEvent.Type.Show:
+                self._closing = False
+        return False
+
+
+def controller_of(viewer: Any) -> Controller:
+    """Return the viewer's controller; made when first asked for."""
+    own = getattr(viewer, "__wrapped__", viewer)  # napari gives plugins a proxy in places
+    if id(own) not in _controllers:
+        _controllers[id(own)] = Controller(own)
+    return _controllers[id(own)]
+
+
+def has_controller(viewer: Any) -> bool:
+    """Say whether the viewer has one."""
+    return id(getattr(viewer, "__wrapped__", viewer)) in _controllers

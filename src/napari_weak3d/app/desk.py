@@ -1,0 +1,167 @@
+"""What the parts of the controller share: the viewer's things, the project, and the image that is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from qtpy.QtWidgets import QWidget
+
+from napari_weak3d.app.autosave import Autosave
+from napari_weak3d.app.background import Background
+from napari_weak3d.app.image_panel import ImagePanel
+from napari_weak3d.app.jobs import Jobs
+from napari_weak3d.app.layers import Layers
+from napari_weak3d.app.message_bar import Kind
+from napari_weak3d.app.models_panel import ModelsPanel
+from napari_weak3d.app.project_panel import ProjectPanel
+from napari_weak3d.app.result_panel import ResultPanel
+from napari_weak3d.app.tools.slices import SlicesTool
+from napari_weak3d.app.train_panel import TrainPanel
+from napari_weak3d.errors import ConfigError, Weak3DError
+from napari_weak3d.io.project import Project
+from napari_weak3d.messages import Request, Suggest
+
+Done: TypeAlias = Callable[[dict[str, Any]], None]
+Lost: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Panels:
+    """The parts of the dock, made once for a viewer and shown by whichever dock is open."""
+
+    project: ProjectPanel
+    image: ImagePanel
+    tool: QWidget
+    train: TrainPanel
+    result: ResultPanel
+    models: ModelsPanel
+
+
+@dataclass(frozen=True)
+class Work:
+    """The image that is annotated: its layer, its id in the project, and the time point, if it has several."""
+
+    layer: Any
+    image_id: str
+    time_index: int | None = None
+
+
+class Desk:
+    """Everything of one viewer that more than one part of the controller needs.
+
+    Attributes
+    ----------
+    project
+        The open one, or None.
+    work
+        The image that is annotated, or None.
+    unsettled
+        Ids of images that are on their way into the project.
+    """
+
+    def __init__(self, viewer: Any, *, jobs: Jobs, autosave: Autosave) -> None:
+        self.viewer = viewer
+        self.jobs = jobs
+        self.autosave = autosave
+        self.background = Background()
+        self.layers = Layers(viewer)
+        self.tool = SlicesTool(self.layers)
+        self.panels = Panels(ProjectPanel(), ImagePanel(), self.tool.panel, TrainPanel(), ResultPanel(), ModelsPanel())
+        self.project: Project | None = None
+        self.work: Work | None = None
+        self.unsettled: set[str] = set()
+        self._at_end: dict[str, tuple[Done, Lost | None]] = {}
+        self._next: tuple[Request, Done, Lost | None] | None = None
+
+    def say(self, text: str, kind: Kind = "info", *, details: str = "") -> None:
+        """Tell the user something, in the panel of step 3."""
+        self.panels.train.say(text, kind=kind, details=details)
+
+    def ask(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
+        """Ask the user something, in the panel of step 3."""
+        self.panels.train.ask(text, answers)
+
+    def complain(self, error: Weak3DError) -> None:
+        """Show an error where it belongs: at its field in the settings, else as a message."""
+        field = error.where if isinstance(error, ConfigError) else ""
+        # what is not one of ours carries its traceback
+        details = str(error.value) if type(error) is Weak3DError and "\n" in str(error.value) else ""
+        text = error.message[:1].upper() + error.message[1:]
+        self.panels.train.say(text, kind="error", details=details, field=field)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a job that the user waits for; a search for the next slice gives way."""
+        return self.waiting or (self.jobs.request is not None and not isinstance(self.jobs.request, Suggest))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a job waits for the end of one that gives way."""
+        return self._next is not None
+
+    def submit(self, request: Request, *, done: Done, lost: Lost | None = None) -> bool:
+        """Start a job; one that gives way is stopped first.
+
+        Parameters
+        ----------
+        request
+            What to do.
+        done
+            Gets the result when it ends well.
+        lost
+            Called when it ends badly, and nothing is said then; None: the user is told.
+
+        Returns
+        -------
+        Whether it began, or will; if not, a message says why.
+        """
+        if self.waiting:
+            self.complain(Weak3DError("another job is about to begin: stop it first, or wait for its end"))
+            return False
+        if isinstance(self.jobs.request, Suggest):
+            self._next = (request, done, lost)
+            self.jobs.stop()
+            return True
+        try:
+            self.jobs.submit(request)
+        except Weak3DError as error:
+            self.complain(error)
+            return False
+        self._at_end[request.job] = (done, lost)
+        return True
+
+    def forget_waiting(self) -> None:
+        """Let the job that waits for its turn not begin."""
+        self._next = None
+
+    def end(self, job: str, result: dict[str, Any] | None) -> bool:
+        """Call what waits for a job's end, None: a bad one; then start what waits for its turn.
+
+        Returns
+        -------
+        Whether a bad end is dealt with, so that nothing needs to be said.
+        """
+        done, lost = self._at_end.pop(job, (None, None))
+        waiting, self._next = self._next, None
+        if result is not None and done is not None:
+            done(result)
+        elif result is None and lost is not None:
+            lost()
+        if waiting is not None:
+            self.submit(waiting[0], done=waiting[1], lost=waiting[2])
+        return lost is not None
+
+    def writable_project(self) -> Project | None:
+        """The open project if it may be written to, else None and a message that says why not."""
+        if self.project is None:
+            return None
+        if self.project.read_only:
+            self.say(_sentence(self.project.read_only_reason), "warning")
+            return None
+        return self.project
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,146 @@
+"""The dock: three steps from top to bottom, each of which can be folded away."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QScrollArea, QSizePolicy, QTabWidget, QToolButton, QVBoxLayout, QWidget
+
+from napari_weak3d.app.commands import COMMANDS, Command
+from napari_weak3d.app.controller import Controller, controller_of
+
+_WIDTH = 380
+_LEAST = 90
+"""Height of a step's content when there is no room, pixels."""
+
+
+class SlicesDock(QWidget):
+    """What "Weak3D: slices" opens: the panels of this viewer's controller, put together.
+
+    A dock that is closed and opened again shows the same panels: the controller keeps them, and goes on meanwhile.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.controller: Controller = controller_of(napari_viewer)
+        panels = self.controller.panels
+        self.look = _Tabs()
+        for title, panel in (("Training", panels.train), ("Result", panels.result), ("Models", panels.models)):
+            self.look.addTab(_Scrolled(panel), title)
+        self.steps = (
+            Step("1  Image", panels.image),
+            Step("2  Paint a few slices", _Scrolled(panels.tool)),
+            Step("3  Train and look", _stack(panels.train.top, self.look)),
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 2, 6, 4)
+        layout.setSpacing(4)
+        layout.addWidget(panels.project)
+        for step in self.steps:
+            layout.addWidget(step)
+        layout.addStretch(1)
+        self.setMinimumWidth(_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.shortcuts = tuple(self._bind(command) for command in COMMANDS)
+        panels.train.name_keys({command.verb: command.key for command in COMMANDS})
+        self.controller.dock = self
+
+    def _bind(self, command: Command) -> QShortcut:
+        """A key of the whole window: it works while one paints, too."""
+        shortcut = QShortcut(QKeySequence(command.key), self)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+        shortcut.activated.connect(partial(self._call, command.verb))
+        return shortcut
+
+    def _call(self, verb: str) -> None:
+        getattr(self.controller, verb)()
+
+
+class _Tabs(QTabWidget):
+    """As high as the tab that is shown needs, not as the highest of them: the room goes to what is painted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.currentChanged.connect(lambda _: self.updateGeometry())
+
+    def sizeHint(self) -> QSize:
+        every, shown = super().sizeHint(), self.currentWidget()
+        if shown is None:
+            return every
+        highest = max(self.widget(tab).sizeHint().height() for tab in range(self.count()))
+        return QSize(every.width(), every.height() - highest + shown.sizeHint().height())
+
+
+class _Scrolled(QScrollArea):
+    """As high as its panel would be; where the window is too low it scrolls, and the other steps stay in sight.
+
+    The panel may be taken over by another dock, and is gone from here then.
+    """
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__()
+        viewport = panel.parentWidget()
+        if viewport is not None and isinstance(viewport.parentWidget(), QScrollArea):
+            viewport.parentWidget().takeWidget()  # of a dock that was closed: two areas would resize it in turns
+        self.setWidget(panel)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        panel.setVisible(True)
+
+    def sizeHint(self) -> QSize:
+        inside = super().sizeHint() if self.widget() is None else self.widget().sizeHint()
+        return QSize(super().sizeHint().width(), inside.height() + 2 * self.frameWidth())  # a theme may draw one
+
+    def minimumSizeHint(self) -> QSize:
+        inside = super().minimumSizeHint() if self.widget() is None else self.widget().minimumSizeHint()
+        return QSize(inside.width(), _LEAST)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the panel when something in it appears or goes."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+
+class Step(QWidget):
+    """A titled part of the dock; a click on the title folds it."""
+
+    def __init__(self, title: str, body: QWidget) -> None:
+        super().__init__()
+        self.header = QToolButton()
+        self.header.setText(title)
+        self.header.setCheckable(True)
+        self.header.setChecked(True)
+        self.header.setArrowType(Qt.ArrowType.DownArrow)
+        self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.header.setToolTip("Fold or unfold this step")
+        self.header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        font = self.header.font()
+        font.setBold(True)
+        self.header.setFont(font)
+        self.header.toggled.connect(self._fold)
+        self.body = body
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.header)
+        layout.addWidget(body)
+
+    def _fold(self, open_: bool) -> None:
+        self.header.setArrowType(Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow)
+        self.body.setVisible(open_)
+
+
+def _stack(*widgets: QWidget) -> QWidget:
+    """Put widgets below each other, as one; the last takes the room that is left."""
+    whole = QWidget()
+    layout = QVBoxLayout(whole)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget, 1 if widget is widgets[-1] else 0)
+    return whole

@@ -1,0 +1,399 @@
+"""The only place that touches a viewer's layers.
+
+What is put there is remembered by reference, never by name: a layer may be renamed, moved or removed at any time. What
+the user has edited is the user's, and is neither overwritten nor removed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from napari_weak3d.app.canvas_mark import Mark, draw_mark, erase_mark
+from napari_weak3d.app.colours import object_colormap
+from napari_weak3d.app.grid import (
+    N_SPATIAL,
+    Grid,
+    check_fit,
+    find_slice,
+    grid_of,
+    image_on,
+    labels_on,
+    lay_on,
+    order_across,
+    shape_of,
+    world_point,
+)
+from napari_weak3d.app.own_layer import OwnLayer, Role
+from napari_weak3d.app.time_point import TimePoint
+from napari_weak3d.app.tools.planes import plane_index
+from napari_weak3d.types import IntLabels, Preview, SliceIndex
+
+_GRID_EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+
+class Layers(QObject):
+    """The layers of one viewer, as the app sees and adds them.
+
+    Signals
+    -------
+    slice_shown()
+        The view has moved to another slice, plane, or between 2D and 3D.
+    listed()
+        A layer was added, removed or renamed.
+    removed(layer)
+        A layer was removed.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer, or its model.
+    """
+
+    slice_shown = Signal()
+    listed = Signal()
+    removed = Signal(object)
+
+    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._own: list[OwnLayer] = []
+        self._results: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # layer -> image layer
+        self._followed: Any = None
+        self._time = TimePoint(None, None, viewer.dims)
+        self._shown_preview: Preview | None = None
+        self._preview_colours: Any = None
+        self._slots = (
+            (viewer.dims.events.point, self._on_dims),
+            (viewer.dims.events.order, self._on_dims),
+            (viewer.dims.events.ndisplay, self._on_dims),
+            (viewer.layers.events.inserted, self._on_listed),
+            (viewer.layers.events.renamed, self._on_listed),
+            (viewer.layers.events.removed, self._on_removed),
+        )
+        for events, slot in self._slots:
+            events.connect(slot)
+
+    def close(self) -> None:
+        """Let go of the viewer; its layers stay, the mark goes."""
+        self.hide_marks()
+        self.follow(None)
+        for events, slot in self._slots:
+            events.disconnect(slot)
+
+    # ---- what there is
+
+    def image_layers(self) -> list[Any]:
+        """List the user's Image layers, whatever their axes, bottom first."""
+        return [each for each in self._viewer.layers if isinstance(each, Image) and not self._is_own(each)]
+
+    def labels_layers(self) -> list[Any]:
+        """List the Labels layers to take over from: the user's and results, not paint and preview; bottom first."""
+        hidden = [own.layer for own in self._own if own.role in ("paint", "preview")]
+        return [each for each in self._viewer.layers if isinstance(each, Labels) and not _is_in(each, hidden)]
+
+    def grid_of(self, layer: Any) -> Grid:
+        """Read where a layer's last three axes lie; see :func:`napari_weak3d.app.grid.grid_of`."""
+        return grid_of(layer)
+
+    def contains(self, layer: Any) -> bool:
+        """Whether the layer is in the viewer."""
+        return _is_in(layer, self._viewer.layers)
+
+    def is_result(self, layer: Any) -> bool:
+        """Whether the layer was shown as a result, be it the user's by now."""
+        return layer in self._results
+
+    # ---- paint
+
+    def add_paint(self, image_layer: Any, data: IntLabels, *, name: str) -> Any:
+        """Add a Labels layer to paint in, on the image's grid, in front of everything and active.
+
+        Parameters
+        ----------
+        data
+            (Z, Y, X) int32; the layer paints into this array.
+
+        Raises
+        ------
+        AnnotationError
+            The shape is not the image's.
+        """
+        check_fit(image_layer, data.shape, name=name)
+        layer = labels_on(grid_of(image_layer), np.ascontiguousarray(data, dtype=np.int32), name=name)
+        self._own.append(OwnLayer(layer, role="paint", image_layer=image_layer, name=name))
+        self._viewer.layers.append(layer)
+        self.follow(image_layer)
+        self.activate(layer)
+        return layer
+
+    def take_paint(self, image_layer: Any, labels: IntLabels | None, *, name: str) -> Any:
+        """Show these labels to paint on: in the image's paint layer if it holds just them, else in a new one.
+
+        A paint layer of the image that holds other paint becomes the user's, hidden; an empty one goes.
+
+        Parameters
+        ----------
+        labels
+            (Z, Y, X) int32, copied; None: none painted yet.
+
+        Raises
+        ------
+        AnnotationError
+            The shape is not the image's.
+        """
+        if labels is not None:
+            check_fit(image_layer, labels.shape, name=name)
+        for own in [own for own in self._own if own.role == "paint" and own.image_layer is image_layer]:
+            if self.contains(own.layer) and labels is not None and np.array_equal(own.layer.data, labels):
+                self.put_back(own.layer)
+                self.follow(image_layer)
+                return own.layer
+            self.retire_paint(own.layer)
+        shape = grid_of(image_layer).shape
+        data = np.zeros(shape, np.int32) if labels is None else np.array(labels, dtype=np.int32)
+        return self.add_paint(image_layer, data, name=name)
+
+    def copy_labels(self, labels_layer: Any, image_layer: Any, *, name: str) -> Any:
+        """Add a paint layer with a copy of a Labels layer's voxels; the user's layer stays as it is.
+
+        Raises
+        ------
+        AnnotationError
+            The shapes differ.
+        """
+        return self.add_paint(image_layer, np.array(self.labels_of(labels_layer, image_layer), np.int32), name=name)
+
+    def labels_of(self, labels_layer: Any, image_layer: Any) -> NDArray[Any]:
+        """Give the voxels of a Labels layer, (Z, Y, X), of its finest level.
+
+        Raises
+        ------
+        AnnotationError
+            The shape is not the image's.
+        """
+        check_fit(image_layer, shape_of(labels_layer), name=labels_layer.name)
+        return np.asarray(labels_layer.data[0] if labels_layer.multiscale else labels_layer.data)
+
+    def put_back(self, layer: Any) -> None:
+        """Show a paint layer of ours again, also after the user has removed it from the viewer."""
+        if not self.contains(layer):
+            self._viewer.layers.append(layer)
+        if not layer.visible:  # setting it again would reset the brush
+            layer.visible = True
+        self.activate(layer)
+
+    def retire_paint(self, layer: Any) -> None:
+        """Stop using a paint layer: it becomes the user's, hidden; one without paint is removed."""
+        self._own = [own for own in self._own if own.layer is not layer]
+        layer.visible = False
+        if self.contains(layer) and not np.any(layer.data):
+            self._viewer.layers.remove(layer)
+
+    def activate(self, layer: Any) -> None:
+        """Make a layer the active one, that keys and brushes act on."""
+        if self.contains(layer):
+            self._viewer.layers.selection.active = layer
+
+    # ---- previews, results
+
+    def show_preview(self, image_layer: Any, preview: Preview, *, colormap: Any = None) -> None:
+        """Show a slice as the model sees it, in the one layer for that; only this slice of it is filled.
+
+        Parameters
+        ----------
+        preview
+            Labels (rows, columns) of the slice: the lower of the two axes comes first. Of another shape than the
+            image's slice, it is left out: it came too late, for another image.
+        colormap
+            Of the classes, where classes are painted; None: many colours in turn.
+        """
+        if preview.labels.shape != tuple(np.delete(shape_of(image_layer)[-N_SPATIAL:], preview.slice[0])):
+            return
+        own = self._find("preview", image_layer=image_layer) or self._add_preview(image_layer)
+        if self._shown_preview is not None:
+            own.layer.data[plane_index(self._shown_preview.slice)] = 0
+        own.layer.data[plane_index(preview.slice)] = preview.labels
+        self._shown_preview = preview
+        if self._preview_colours is not colormap:
+            self._preview_colours = colormap
+            own.layer.colormap = colormap or object_colormap()
+        own.layer.refresh(extent=False)
+
+    def preview_of(self, which: SliceIndex) -> IntLabels | None:
+        """Give the labels of the preview that is shown, if it is of this slice."""
+        shown = self._shown_preview
+        return shown.labels if shown is not None and shown.slice == which else None
+
+    def _hide_results(self, image_layer: Any) -> None:
+        """Take the last results out of sight: a preview cannot be told from what lies over it."""
+        for own in self._own:
+            if own.role == "result" and own.image_layer is image_layer and not own.painted:
+                own.layer.visible = False
+
+    def hide_preview(self) -> None:
+        """Remove the preview layer, unless the user has edited it."""
+        self._shown_preview = None
+        for own in [own for own in self._own if own.role == "preview"]:
+            self._own.remove(own)
+            if not own.is_edited() and self.contains(own.layer):
+                self._viewer.layers.remove(own.layer)
+
+    def show_result(self, image_layer: Any, labels: IntLabels, *, name: str, colormap: Any = None) -> Any:
+        """Show labels in front of the image, in the layer of the last result of this name unless the user edited that.
+
+        Parameters
+        ----------
+        labels
+            (Z, Y, X) int32; copied.
+
+        Returns
+        -------
+        The layer.
+        """
+        check_fit(image_layer, labels.shape, name=name)
+        data = np.array(labels, dtype=np.int32)
+        own = self._find("result", image_layer=image_layer, name=name)
+        if own is not None:
+            own.refill(data)
+            if not own.layer.visible:  # setting it again would reset the brush
+                own.layer.visible = True
+        else:
+            layer = labels_on(grid_of(image_layer), data, name=name)
+            own = self._add(layer, role="result", image_layer=image_layer, name=name)
+            self._results[layer] = image_layer
+        if colormap is not None:
+            own.layer.colormap = colormap
+        return own.layer
+
+    def show_uncertainty(self, image_layer: Any, uncertainty: NDArray[np.float32], *, name: str = "uncertainty") -> Any:
+        """Show how unsure the model is, (Z, Y, X) in 0..1, in one layer that is reused; returns the layer."""
+        check_fit(image_layer, uncertainty.shape, name=name)
+        own = self._find("uncertainty", image_layer=image_layer)
+        if own is not None:
+            own.refill(uncertainty)
+            return own.layer
+        layer = image_on(grid_of(image_layer), uncertainty, name=name)
+        layer.colormap, layer.blending, layer.contrast_limits = "inferno", "additive", (0.0, 1.0)
+        return self._add(layer, role="uncertainty", image_layer=image_layer, name=name).layer
+
+    def hide_uncertainty(self) -> None:
+        """Remove the layer of uncertainty."""
+        for own in [own for own in self._own if own.role == "uncertainty" and self.contains(own.layer)]:
+            self._viewer.layers.remove(own.layer)
+
+    # ---- the view
+
+    def follow(self, layer: Any, *, time_index: int | None = None) -> None:
+        """Count slices in this image's voxels from now on, and keep our layers of it on its grid; None: nothing.
+
+        With ``time_index`` they count at this index of its first axis, and at others our layers are out of sight.
+        """
+        if layer is not self._followed or time_index is not None:
+            self._time = TimePoint(layer, time_index, self._viewer.dims)
+        if layer is not self._followed:
+            for each, act in ((self._followed, "disconnect"), (layer, "connect")):
+                for name in _GRID_EVENTS if each is not None else ():
+                    getattr(getattr(each.events, name), act)(self._on_grid)
+        self._followed = layer
+        self.slice_shown.emit()
+
+    def shown_slice(self) -> SliceIndex | None:
+        """Tell which slice of the followed layer is shown; None in 3D, in an oblique view, or outside of the layer."""
+        found = self._followed is not None and self._time.is_shown()
+        return find_slice(self._followed, self._viewer.dims) if found else None
+
+    def go_to(self, which: SliceIndex, image_layer: Any) -> None:
+        """Show a slice of an image, turning the view only if it shows another plane."""
+        dims = self._viewer.dims
+        dims.ndisplay = 2
+        shown = find_slice(image_layer, dims)
+        if shown is None or shown[0] != which[0]:
+            dims.order = order_across(dims, which[0])
+        time_index = self._time.index if image_layer is self._time.layer else None
+        dims.point = world_point(image_layer, dims, which, time_index=time_index)
+
+    def show_marks(self, paint_layer: Any, mark: Mark | None) -> None:
+        """Say in the canvas whether the shown slice is complete: a line of words, and a frame around the paint layer.
+
+        Neither is a layer: there is nothing to paint into by mistake.
+        """
+        draw_mark(self._viewer, paint_layer, mark)
+
+    def hide_marks(self) -> None:
+        """Take the mark out of the canvas."""
+        erase_mark(self._viewer)
+        for own in self._own:
+            own.layer.bounding_box.visible = False
+
+    # ---- inside
+
+    def _add_preview(self, image_layer: Any) -> OwnLayer:
+        """One preview at a time: that of another image goes."""
+        self.hide_preview()
+        self._hide_results(image_layer)
+        grid = grid_of(image_layer)
+        layer = labels_on(grid, np.zeros(grid.shape, dtype=np.int32), name="preview")
+        layer.opacity = 0.5
+        self._preview_colours = None
+        own = self._add(layer, role="preview", image_layer=image_layer, name="preview")
+        layer.editable = False  # so that no brush lands in it
+        return own
+
+    def _add(self, layer: Any, *, role: Role, image_layer: Any, name: str) -> OwnLayer:
+        """Put a layer right in front of its image, a result in front of earlier ones; leave active what was active."""
+        layers = self._viewer.layers
+        active = layers.selection.active
+        own = OwnLayer(layer, role=role, image_layer=image_layer, name=name)
+        self._own.append(own)
+        earlier = [each for each, image in self._results.items() if role == "result" and image is image_layer]
+        below = [layers.index(each) for each in (image_layer, *earlier) if self.contains(each)]
+        layers.insert(max(below, default=len(layers) - 1) + 1, layer)
+        if active is not None:
+            layers.selection.active = active
+        return own
+
+    def _find(self, role: Role, *, image_layer: Any, name: str | None = None) -> OwnLayer | None:
+        """Find our layer for this; one that the user has edited is let go of, and is the user's from then on."""
+        for own in self._own:
+            if own.role == role and own.image_layer is image_layer and name in (None, own.name):
+                if not own.is_edited():
+                    return own
+                self._own.remove(own)
+                return None
+        return None
+
+    def _is_own(self, layer: Any) -> bool:
+        return any(own.layer is layer for own in self._own)
+
+    def _on_dims(self) -> None:
+        self._time.follow_view(own.layer for own in self._own if own.image_layer is self._time.layer)
+        self.slice_shown.emit()
+
+    def _on_listed(self) -> None:
+        self.listed.emit()
+
+    def _on_grid(self) -> None:
+        """The user has corrected the image's spacing, or moved it."""
+        for own in self._own:
+            if own.image_layer is self._followed:
+                lay_on(grid_of(self._followed), own.layer)
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        gone = [own for own in self._own if own.layer is layer and own.role != "paint"]
+        self._own = [own for own in self._own if own not in gone]
+        if any(own.role == "preview" for own in gone):
+            self._shown_preview = None
+        self.removed.emit(layer)
+        self.listed.emit()
+
+
+def _is_in(layer: Any, layers: Any) -> bool:
+    """Whether this very layer is among others."""
+    return any(each is layer for each in layers)

@@ -1,0 +1,41 @@
+"""What the user set on our page of napari's Preferences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from napari_weak3d.config import Device
+
+PLUGIN = "napari-weak3d"
+_PAGE = "weak3d"
+"""Key of the page in the manifest, which has the titles, the bounds and the same defaults."""
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What a new session starts with.
+
+    Attributes
+    ----------
+    device
+        Where to compute: "auto", "cpu", "cuda" or "mps".
+    minutes
+        How long to train, unless the dock says otherwise.
+    autosave_seconds
+        How long after a change of the paint it is written, seconds.
+    """
+
+    device: str = Device.AUTO.value
+    minutes: float = 5.0
+    autosave_seconds: float = 2.0
+
+
+def read() -> Preferences:
+    """Return the preferences as they are now; the defaults where napari has no such page."""
+    try:
+        from napari.settings import get_plugin_settings  # noqa: PLC0415  # there since napari 0.9
+
+        page = getattr(get_plugin_settings(PLUGIN), _PAGE)
+    except (ImportError, KeyError, AttributeError):  # an older napari, or the plugin is switched off
+        return Preferences()
+    return Preferences(**{each.name: getattr(page, each.name) for each in fields(Preferences)})

@@ -1,0 +1,55 @@
+"""Which project was open last, and where new ones go: a small file in the user's folder of projects."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from napari_weak3d.errors import StorageError
+from napari_weak3d.io.atomic import atomic_file
+
+_FILE = "recent.json"
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The project that was open last, and whether it was closed before napari ended."""
+
+    folder: str
+    closed: bool
+
+
+def home() -> Path:
+    """Return the folder where projects go unless the user names another place; it may not be there yet."""
+    return Path.home() / "napari-weak3d"
+
+
+def default_folder(name: str, *, now: datetime) -> Path:
+    """Return a folder for a new project that is not there yet: the image's name and the time."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "project"
+    first = home() / f"{plain[:60]} {now:%Y-%m-%d %H.%M}"
+    place, number = first, 2
+    while place.exists():
+        place, number = first.with_name(f"{first.name} ({number})"), number + 1
+    return place
+
+
+def remember(folder: Path, *, closed: bool) -> None:
+    """Note which project is open, or was; a disk that says no is no reason to stop."""
+    with suppress(StorageError, OSError):
+        home().mkdir(parents=True, exist_ok=True)
+        with atomic_file(home() / _FILE) as temporary:
+            temporary.write_text(json.dumps(asdict(Recent(str(folder), closed))), encoding="utf-8")
+
+
+def recall() -> Recent | None:
+    """Return the project that was open last, if it is still there."""
+    try:
+        recent = Recent(**json.loads((home() / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return recent if (Path(recent.folder) / "project.json").is_file() else None

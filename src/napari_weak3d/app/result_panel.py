@@ -1,0 +1,262 @@
+"""Step 3, the result: decide it otherwise, look objects up, take a slice over as annotation, export."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+from napari_weak3d.app.object_table import ObjectTable
+from napari_weak3d.app.size_row import SizeRow
+from napari_weak3d.retouch import Holes, Retouch
+from napari_weak3d.types import RELATIVE, Spacing
+
+if TYPE_CHECKING:  # it measures with scipy, which the dock opens without
+    from napari_weak3d.measure import ObjectMeasures
+
+_EMPTY = (
+    "No result yet. Paint a few slices and press Train: what the model makes of the image appears here, to be looked "
+    "through, corrected and exported. A model that is there already is applied from the list of models."
+)
+_SETTLED_MS = 150
+"""After the last move of a slider."""
+_DRAGGING_MS = 300
+"""Between two answers while a slider keeps moving."""
+_HOLES: dict[Holes, tuple[str, str]] = {
+    "keep": ("Keep", "Holes stay"),
+    "closed": ("Fill closed ones", "Fill what an object encloses on all sides, also above and below"),
+    "planes": ("Fill in every z plane", "Fill what an object encloses in a z plane: tunnels along z and rings, too"),
+}
+_EXPORTS = {
+    "csv": ("Table of objects (CSV)...", "Size, place and brightness of each object"),
+    "tiff": ("Labels (TIFF)...", "A label image that opens calibrated in Fiji"),
+    "zarr": ("Labels (OME-Zarr)...", "A label image with voxel size, for large volumes"),
+}
+_THRESHOLD_TIP = "How probable an object must be: lower grows objects, higher shrinks them; 0.5 is the model's own"
+_TAKE_OVER_TIP = (
+    "Put what the result, as you corrected it, shows in this slice into the paint layer. Mark the slice complete when "
+    "all of it is right: the next training learns from it"
+)
+
+
+class ResultPanel(QWidget):
+    """Sliders over a result, its objects, and what can be done with it. Knows neither layers nor files.
+
+    Signals fire on what the user does, never on a setter.
+    """
+
+    retouch_requested = Signal(object)
+    """A :class:`~napari_weak3d.retouch.Retouch`: soon after the last move, and now and then while a slider moves."""
+    object_chosen = Signal(int)
+    export_requested = Signal(str)
+    """"csv", "tiff" or "zarr"."""
+    take_over_requested = Signal()
+    uncertainty_toggled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._as_predicted = Retouch()
+        self.empty = QLabel(_EMPTY)
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.threshold = _make_threshold()
+        self.smallest = SizeRow()
+        self.holes = _make_holes()
+        self.reset = QPushButton("Reset")
+        self.reset.setToolTip("Back to the result as the model gave it")
+        self.uncertainty = QCheckBox("Uncertainty")
+        self.uncertainty.setToolTip("Show where the model is not sure, as a layer of its own")
+        self.count = QLabel()
+        self.count.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.table = ObjectTable()
+        self.take_over = QPushButton("Use this slice as annotation")
+        self.take_over.setToolTip(_TAKE_OVER_TIP)
+        self.export = QPushButton("Export")
+        self.export.setToolTip("Write the objects to a file")
+        self.export.setMinimumWidth(84)  # for the arrow of its menu
+        self.content = QWidget()
+        self._settled, self._dragging = _make_timer(_SETTLED_MS, self), _make_timer(_DRAGGING_MS, self)
+        self._lay_out()
+        self._connect()
+        self.clear()
+
+    @property
+    def settings(self) -> Retouch:
+        """What the sliders say."""
+        return Retouch(round(self.threshold.value(), 2), self.smallest.value(), self.holes.currentData())
+
+    def show_result(self, as_predicted: Retouch, *, has_threshold: bool, has_uncertainty: bool) -> None:
+        """Show the panel for another result.
+
+        Parameters
+        ----------
+        as_predicted
+            The settings that it was made with: where the sliders start, and Reset goes back to.
+        has_threshold
+            Whether its probabilities are there; else the threshold is locked.
+        has_uncertainty
+            Whether there is an uncertainty to show; its box is unticked.
+        """
+        self._as_predicted = as_predicted
+        self.smallest.forget_scale()
+        self.threshold.setEnabled(has_threshold)
+        self.threshold.setToolTip(_THRESHOLD_TIP if has_threshold else "This result came without probabilities")
+        self.uncertainty.setEnabled(has_uncertainty)
+        self.uncertainty.blockSignals(True)
+        self.uncertainty.setChecked(False)
+        self.uncertainty.blockSignals(False)
+        self._set_sliders(as_predicted)
+        self._show_content(True)
+
+    def show_objects(self, rows: Sequence[ObjectMeasures], spacing: Spacing, unit: str) -> None:
+        """Show the objects of the result as it is now; the sliders stay where they are.
+
+        Parameters
+        ----------
+        rows
+            As measured, ids ascending.
+        spacing, unit
+            Of the image; where the unit is "um" sizes are shown in µm³, too.
+        """
+        self.table.show_objects(rows, unit)
+        self.smallest.set_scale(
+            largest=max((row.n_voxels for row in rows), default=1),
+            voxel_um3=None if unit == RELATIVE else math.prod(spacing),
+        )
+        self.count.setText(f"{len(rows)} object{'' if len(rows) == 1 else 's'}")
+        self._show_content(True)
+
+    def select_object(self, object_id: int) -> None:
+        """Select an object that was picked in the image; 0: none."""
+        self.table.select_object(object_id)
+
+    def clear(self) -> None:
+        """Show that there is no result."""
+        self._settled.stop()
+        self._dragging.stop()
+        self.table.show_objects([], RELATIVE)
+        self._show_content(False)
+
+    def _show_content(self, shown: bool) -> None:
+        self.content.setVisible(shown)
+        self.empty.setVisible(not shown)
+
+    def _set_sliders(self, settings: Retouch) -> None:
+        """Move all of them, and forget what moved them before."""
+        self._settled.stop()
+        self._dragging.stop()
+        self._told = settings
+        for widget in (self.threshold, self.smallest, self.holes):
+            widget.blockSignals(True)
+        self.threshold.setValue(settings.threshold)
+        self.smallest.set_value(settings.smallest)
+        self.holes.setCurrentIndex(self.holes.findData(settings.fill_holes))
+        for widget in (self.threshold, self.smallest, self.holes):
+            widget.blockSignals(False)
+
+    def _on_moved(self) -> None:
+        self._settled.start()  # again from the beginning
+        if not self._dragging.isActive():
+            self._dragging.start()
+
+    def _tell(self) -> None:
+        self._settled.stop()
+        self._dragging.stop()
+        if self.settings != self._told:
+            self._told = self.settings
+            self.retouch_requested.emit(self._told)
+
+    def _on_reset(self) -> None:
+        told = self._told
+        self._set_sliders(self._as_predicted)
+        if told != self._as_predicted:
+            self.retouch_requested.emit(self._as_predicted)
+
+    def _connect(self) -> None:
+        self.threshold.valueChanged.connect(lambda _: self._on_moved())
+        self.smallest.moved.connect(self._on_moved)
+        self.holes.activated.connect(lambda _: self._on_moved())
+        self._settled.timeout.connect(self._tell)
+        self._dragging.timeout.connect(self._tell)
+        self.reset.clicked.connect(self._on_reset)
+        self.uncertainty.toggled.connect(self.uncertainty_toggled)
+        self.table.object_chosen.connect(self.object_chosen)
+        self.take_over.clicked.connect(self.take_over_requested)
+        menu = QMenu(self.export)
+        menu.setToolTipsVisible(True)
+        for kind, (title, tip) in _EXPORTS.items():
+            action = menu.addAction(title)
+            action.setToolTip(tip)
+            action.triggered.connect(lambda _=False, kind=kind: self.export_requested.emit(kind))
+        self.export.setMenu(menu)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 4, 0, 0)  # the handle stands above its row
+        form.setVerticalSpacing(3)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Threshold", self.threshold)
+        form.addRow("Smallest", self.smallest)
+        form.addRow("Holes", _in_row(self.holes, self.reset, stretched=self.holes))
+        inside = QVBoxLayout(self.content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(3)
+        inside.addLayout(form)
+        inside.addWidget(_in_row(self.count, self.uncertainty, stretched=self.count))
+        inside.addWidget(self.table)
+        inside.addWidget(_in_row(self.take_over, self.export, stretched=self.take_over))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.empty)
+        layout.addWidget(self.content)
+        layout.addStretch()
+
+
+def _make_threshold() -> QLabeledDoubleSlider:
+    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+    slider.setRange(0.01, 0.99)
+    slider.setSingleStep(0.01)
+    slider.setDecimals(2)
+    slider.setToolTip(_THRESHOLD_TIP)
+    return slider
+
+
+def _make_holes() -> QComboBox:
+    box = QComboBox()
+    for value, (title, tip) in _HOLES.items():
+        box.addItem(title, value)
+        box.setItemData(box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+    box.setToolTip("What to do with holes in objects")
+    return box
+
+
+def _make_timer(interval_ms: int, parent: QWidget) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(interval_ms)
+    return timer
+
+
+def _in_row(*widgets: QWidget, stretched: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget, 1 if widget is stretched else 0)
+    return row

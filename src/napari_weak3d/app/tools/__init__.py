@@ -1,0 +1,1 @@
+"""One tool per kind of annotation."""

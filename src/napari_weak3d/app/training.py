@@ -1,0 +1,285 @@
+"""Train on my labels: from the button to the result, with previews on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_weak3d.app import preferences
+from napari_weak3d.app.colours import preview_colormap
+from napari_weak3d.app.desk import Desk
+from napari_weak3d.app.images import Images
+from napari_weak3d.app.jobs import JobState, new_job_id
+from napari_weak3d.errors import Weak3DError
+from napari_weak3d.io.project import ModelEntry, Project, read_settings
+from napari_weak3d.messages import Suggest, Train
+from napari_weak3d.types import AXES, Preview, SliceIndex
+
+METHOD = "slices"
+_PREVIEW_MS = 3000
+"""From one preview to asking for the next, at least."""
+_PREVIEW_SHARE = 1 / 3
+"""Of the time of a training that previews may take: a large slice on a busy processor takes many seconds."""
+_LOST_MS = 60_000
+"""After this a preview that has not come is asked for again: a full disk loses it."""
+_SETTLE_MS = 150
+"""How long another slice must be in view before a preview of it is asked for: not while scrolling."""
+
+
+class Training(QObject):
+    """Trains models, asks for previews meanwhile, and for the next slice to paint.
+
+    Signals
+    -------
+    trained(model_id)
+        A training has ended, also by Stop, and its model can be used.
+    models_changed()
+        The project has one more, or one less.
+    """
+
+    trained = Signal(str)
+    models_changed = Signal()
+
+    def __init__(self, desk: Desk, images: Images, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._desk, self._images = desk, images
+        self._when_settled: Callable[[], None] | None = None
+        self._model: str | None = None
+        self._trained: str | None = None
+        self._asked_at = 0.0
+        self._renewal = self._make_timer(_PREVIEW_MS)
+        self._moved = self._make_timer(_SETTLE_MS)
+        desk.layers.slice_shown.connect(self._on_slice_shown)
+        desk.jobs.shown.connect(self._on_shown)
+        desk.jobs.state_changed.connect(self._on_state)
+        images.settled.connect(self._on_settled)
+
+    @property
+    def running(self) -> bool:
+        """Whether a training runs."""
+        return self._model is not None
+
+    # ---- train
+
+    def train(self, start: str | None = None) -> None:
+        """Train on what is painted; asks first about slices that are painted and not complete.
+
+        Parameters
+        ----------
+        start
+            Id of a model to go on from; None: a new one from the beginning.
+        """
+        desk = self._desk
+        if desk.work is None or desk.project is None:
+            desk.say("Choose an image and paint a slice first: step 1, then step 2", "warning")
+            return
+        if desk.busy:
+            desk.say("Something is running: stop it first, or wait for its end", "warning")
+            return
+        if desk.writable_project() is None:
+            return
+        if not desk.tool.state().annotated and not desk.tool.paint_layer.data.any():
+            desk.say("Nothing is painted yet: paint a slice, press C when it is complete, then train", "warning")
+            return
+        open_slices = desk.tool.painted_not_complete()
+        if open_slices:
+            desk.ask(
+                f"{_names(open_slices)} painted but not complete. In a complete slice what is unpainted is background.",
+                {
+                    "They are complete": lambda: self._complete(open_slices, start),
+                    "Only the painted voxels count": lambda: self._submit(start),
+                },
+            )
+            return
+        self._submit(start)
+
+    def go_on(self, model_id: str) -> None:
+        """Go on with a training that was not finished, with the settings that it began with."""
+        self._submit(model_id, same_model=True)
+
+    def _complete(self, slices: Sequence[SliceIndex], start: str | None) -> None:
+        self._desk.tool.complete(slices)
+        self._submit(start)
+
+    def _submit(self, start: str | None, *, same_model: bool = False) -> None:
+        desk, project = self._desk, self._desk.writable_project()
+        if project is None:
+            return
+        if self._images.waiting:
+            self._when_settled = lambda: self._submit(start, same_model=same_model)
+            desk.say("The image is still being copied into the project; training begins when it is there")
+            return
+        try:
+            desk.autosave.flush()
+            if same_model and start:
+                model, settings = project.model(start), read_settings(project.model_folder(start))
+            else:
+                model, settings = self._new_model(project, start), desk.panels.train.settings()
+        except Weak3DError as error:
+            desk.complain(error)
+            return
+        request = Train(
+            job=new_job_id(),
+            project=str(project.folder),
+            images=model.images,
+            method=model.method,
+            model=model.id,
+            settings={**settings, "device": preferences.read().device},
+            start=start,
+        )
+        if desk.submit(request, done=self._on_trained):
+            self._model = model.id
+            self.ask_preview()
+        else:
+            self._discard(model.id)
+
+    def _new_model(self, project: Project, start: str | None) -> ModelEntry:
+        method = METHOD if start is None else project.model(start).method
+        taken = {model.name for model in project.models}
+        number = next(n for n in range(1, len(taken) + 2) if f"{method} {n}" not in taken)
+        model = project.add_model(f"{method} {number}", method=method, images=self._images_to_learn_from(project))
+        self.models_changed.emit()
+        return model
+
+    def _images_to_learn_from(self, project: Project) -> tuple[str, ...]:
+        """All annotated images that the user has not left out; the one in work comes first."""
+        assert self._desk.work is not None
+        here = self._desk.work.image_id
+        left_out = self._desk.panels.project.left_out
+        others = [
+            entry.id
+            for entry in project.images
+            if entry.id not in {here, *left_out} and project.annotations(entry.id).revision() > 0
+        ]
+        return tuple(others) if here in left_out and others else (here, *others)
+
+    def _on_settled(self) -> None:
+        go_on, self._when_settled = self._when_settled, None
+        if go_on is not None:
+            go_on()
+
+    # ---- the end
+
+    def _on_trained(self, result: dict[str, Any]) -> None:
+        self._stop_previews()
+        self._trained = str(result["model"])
+        self.models_changed.emit()
+        self.trained.emit(self._trained)
+
+    def on_failed(self) -> None:
+        """A job has ended badly: if it was a training, its last checkpoint is offered, or what is left removed."""
+        model_id = self._model
+        self._stop_previews()
+        project = self._desk.project
+        if model_id is None or project is None:
+            return
+        try:
+            trained = project.model(model_id).trained
+        except Weak3DError:
+            return
+        if trained:
+            self._desk.ask(
+                "A model was saved before that.",
+                {"Show what it has learned": lambda: self.trained.emit(model_id), "Leave it": lambda: None},
+            )
+        else:
+            self._discard(model_id)
+        self.models_changed.emit()
+
+    def _discard(self, model_id: str) -> None:
+        """Forget a model that was never written."""
+        project = self._desk.project
+        if project is not None and not project.read_only:
+            try:
+                if not project.model(model_id).trained:
+                    project.remove_model(model_id)
+            except Weak3DError as error:
+                self._desk.complain(error)
+        self.models_changed.emit()
+
+    def _stop_previews(self) -> None:
+        self._renewal.stop()
+        self._moved.stop()
+        self._model = None
+
+    # ---- previews
+
+    def ask_preview(self) -> None:
+        """Ask for the slice in view as the model sees it now."""
+        work, shown = self._desk.work, self._desk.layers.shown_slice()
+        if self.running and work is not None and shown is not None:
+            self._asked_at = time.monotonic()
+            self._renewal.start(_LOST_MS)
+            self._desk.jobs.preview(shown, work.image_id)
+
+    def _make_timer(self, interval_ms: int) -> QTimer:
+        timer = QTimer(self, singleShot=True, interval=interval_ms)
+        timer.timeout.connect(self.ask_preview)
+        return timer
+
+    def _on_slice_shown(self) -> None:
+        if self.running:
+            self._moved.start()
+
+    def _on_state(self, state: JobState) -> None:
+        """While a training is paused its previews stay as they are: only those of other slices are asked for."""
+        if state is JobState.PAUSED:
+            self._renewal.stop()
+        elif state is JobState.RUNNING:
+            self._moved.start()
+
+    def _on_shown(self, preview: Preview, image_id: str) -> None:
+        self._plan_renewal()
+        work = self._desk.work
+        if work is None or work.image_id != image_id or not self.running:
+            return
+        state = self._desk.tool.state()
+        colours = preview_colormap(state.classes) if state.paint == "classes" else None
+        self._desk.layers.show_preview(work.layer, preview, colormap=colours)
+
+    def _plan_renewal(self) -> None:
+        """Ask again a while after this preview, the longer the longer it took."""
+        if self.running and self._desk.jobs.state is not JobState.PAUSED:
+            took_ms = 1000 * (time.monotonic() - self._asked_at)
+            self._renewal.start(max(_PREVIEW_MS, round(took_ms * (1 / _PREVIEW_SHARE - 1))))
+
+    # ---- the next slice
+
+    def suggest(self) -> None:
+        """Ask the last model which slice to paint next; without one the tool goes on evenly spaced."""
+        desk, model_id = self._desk, self._suggesting_model()
+        if model_id is None or desk.work is None or desk.project is None or desk.jobs.state is not JobState.IDLE:
+            desk.tool.show_suggestion(())
+            return
+        request = Suggest(new_job_id(), str(desk.project.folder), desk.work.image_id, model_id, 3)
+        if not desk.submit(request, done=self._on_suggested, lost=lambda: desk.tool.show_suggestion(())):
+            desk.tool.show_suggestion(())
+
+    def prepare_suggestion(self) -> None:
+        """Have a suggestion ready for the next press of "Next slice", if nothing else runs."""
+        if self._desk.jobs.state is JobState.IDLE and self._suggesting_model() is not None:
+            self.suggest()
+
+    def close(self) -> None:
+        """Ask for nothing any more."""
+        self._stop_previews()
+
+    def _suggesting_model(self) -> str | None:
+        project, work = self._desk.project, self._desk.work
+        if project is None or work is None or self._images.waiting:
+            return None
+        usable = [model.id for model in project.models if model.trained and work.image_id in model.images]
+        return self._trained if self._trained in usable else (usable[-1] if usable else None)
+
+    def _on_suggested(self, result: dict[str, Any]) -> None:
+        self._desk.tool.show_suggestion([(int(axis), int(index)) for axis, index in result["slices"]])
+
+
+def _names(slices: Sequence[SliceIndex]) -> str:
+    """ "z 3 and 10, y 5 are"."""
+    by_axis = [(AXES[axis], [str(index) for each, index in slices if each == axis]) for axis in range(len(AXES))]
+    parts = [f"{axis} {' and '.join(filter(None, [', '.join(i[:-1]), i[-1]]))}" for axis, i in by_axis if i]
+    return f"{', '.join(parts)} {'is' if len(slices) == 1 else 'are'}"

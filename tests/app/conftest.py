@@ -1,0 +1,92 @@
+"""The app's tests need a Qt binding, napari and, on Linux, a display; without them they are not collected."""
+
+import importlib.util
+import os
+import sys
+
+import pytest
+
+_HAS_QT = any(importlib.util.find_spec(name) for name in ("PyQt6", "PySide6"))
+_HAS_NAPARI = importlib.util.find_spec("napari") is not None and importlib.util.find_spec("pytestqt") is not None
+_HAS_DISPLAY = not sys.platform.startswith("linux") or any(
+    os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+)
+if not (_HAS_QT and _HAS_NAPARI and _HAS_DISPLAY):
+    collect_ignore_glob = ["*.py"]
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path, monkeypatch):
+    """No test reads or writes the projects and settings of whoever runs it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+
+
+@pytest.fixture
+def fake_jobs(qapp):
+    """Jobs without a child process: a test plays the child."""
+    from qtpy.QtCore import QObject, Signal
+
+    from napari_weak3d.app.jobs import JobState
+    from napari_weak3d.errors import Weak3DError
+    from napari_weak3d.messages import Failed, Finished
+
+    class FakeJobs(QObject):
+        state_changed = Signal(object)
+        hello = Signal(object)
+        advanced = Signal(object)
+        shown = Signal(object, str)
+        finished = Signal(object)
+        failed = Signal(object)
+
+        def __init__(self):
+            super().__init__()
+            self.state, self.request, self.asked = JobState.IDLE, None, []
+            self.requests, self.stops, self.closed = [], 0, False
+
+        def start(self):
+            pass
+
+        def submit(self, request):
+            if self.request is not None:
+                raise Weak3DError("the training is still running: stop it, or wait for its end")
+            self.request = request
+            self.requests.append(request)
+            self._set(JobState.RUNNING)
+
+        def preview(self, which, image):
+            self.asked.append((which, image))
+
+        def stop(self):
+            self.stops += 1
+            self._set(JobState.STOPPING)
+
+        def kill(self):
+            self.fail("killed", "the training was ended at once")
+
+        def pause(self):
+            self._set(JobState.PAUSED)
+
+        def resume(self):
+            self._set(JobState.RUNNING)
+
+        def close(self):
+            self.closed = True
+
+        def finish(self, **result):
+            job, self.request = self.request.job, None
+            self._set(JobState.IDLE)
+            self.finished.emit(Finished(job, result))
+
+        def fail(self, kind, message, *, where="", log_tail=""):
+            job, self.request = self.request.job, None
+            self._set(JobState.IDLE)
+            self.failed.emit(Failed(job, kind, message, where, log_tail=log_tail))
+
+        def _set(self, state):
+            self.state = state
+            self.state_changed.emit(state)
+
+    return FakeJobs()

@@ -1,0 +1,78 @@
+"""Our page of napari's Preferences."""
+
+import dataclasses
+
+import napari.settings
+import pytest
+from npe2 import PluginManifest
+
+from napari_weak3d.app import preferences
+from napari_weak3d.app.preferences import PLUGIN, Preferences
+from napari_weak3d.config import Device, TrainConfig
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """Settings of their own, kept in a temporary folder."""
+    monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+    return napari.settings.get_plugin_settings(PLUGIN, path_dir=tmp_path)
+
+
+def test_preferences_that_nobody_touched_are_the_defaults(settings):
+    assert preferences.read() == Preferences()
+
+
+def test_what_is_set_in_the_page_is_read_at_once(settings):
+    settings.weak3d.device = "cpu"
+    settings.weak3d.minutes = 12.5
+    settings.weak3d.autosave_seconds = 10.0
+    assert preferences.read() == Preferences(device="cpu", minutes=12.5, autosave_seconds=10.0)
+
+
+def test_what_is_set_is_there_in_the_next_session(settings, tmp_path, monkeypatch):
+    settings.weak3d.minutes = 12.5
+    settings.save()
+    monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+    napari.settings.get_plugin_settings(PLUGIN, path_dir=tmp_path)
+    assert preferences.read().minutes == 12.5
+
+
+def test_device_that_does_not_exist_is_refused_by_the_page(settings):
+    with pytest.raises(ValueError, match="allowed enum values"):
+        settings.weak3d.device = "tpu"
+
+
+def test_plugin_that_is_switched_off_has_the_defaults(monkeypatch):
+    def refuse(plugin):
+        raise KeyError(plugin)
+
+    monkeypatch.setattr(napari.settings, "get_plugin_settings", refuse)
+    assert preferences.read() == Preferences()
+
+
+def test_napari_without_plugin_settings_has_the_defaults(monkeypatch):
+    monkeypatch.delattr(napari.settings, "get_plugin_settings")
+    assert preferences.read() == Preferences()
+
+
+def test_page_and_code_have_the_same_defaults_and_devices():
+    page = PluginManifest.from_distribution(PLUGIN).contributions.configurations["weak3d"].properties
+    assert {name: each.default for name, each in page.items()} == dataclasses.asdict(Preferences())
+    assert page["device"].enum == [device.value for device in Device]
+    assert page["minutes"].default == TrainConfig().minutes
+    assert page["minutes"].maximum == 10_000
+
+
+@pytest.mark.slow
+def test_preferences_dialog_shows_the_page(settings, qtbot):
+    from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+    from qtpy.QtWidgets import QLabel
+
+    dialog = PreferencesDialog()
+    qtbot.addWidget(dialog)
+    pages = [dialog._list.item(row).text() for row in range(dialog._list.count())]
+    assert "Weak3D" in pages
+    words = {label.text() for label in dialog._stack.widget(pages.index("Weak3D")).findChildren(QLabel)}
+    assert {"Device", "Minutes", "Autosave, seconds"} <= words

@@ -1,0 +1,436 @@
+"""The tool that paints slices, on napari's model of a viewer: what each verb does to paint, marks and list."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_weak3d.app.layers import Layers
+from napari_weak3d.app.tools.slices import SlicesTool
+from napari_weak3d.errors import AnnotationError
+from napari_weak3d.io.project import SlicesState
+from napari_weak3d.types import PaintClass, Preview, Slices
+
+pytestmark = pytest.mark.window
+SHAPE = (8, 20, 24)
+
+
+@pytest.fixture
+def viewer(qapp):
+    return ViewerModel()
+
+
+@pytest.fixture
+def layers(viewer):
+    layers = Layers(viewer)
+    yield layers
+    layers.close()
+
+
+@pytest.fixture
+def image(viewer):
+    return viewer.add_image(np.zeros(SHAPE, np.float32), name="cells", scale=(3, 1, 1))
+
+
+@pytest.fixture
+def tool(layers, image, qtbot):
+    tool = SlicesTool(layers)
+    qtbot.addWidget(tool.panel)
+    tool.begin(image)
+    return tool
+
+
+def go_to(tool, image, which):
+    tool._layers.go_to(which, image)
+
+
+def paint(tool, image, which, *, label=2):
+    """A stroke in a slice, as the brush makes it."""
+    go_to(tool, image, which)
+    tool.paint_layer.selected_label = label
+    tool.paint_layer.mode = "paint"
+    point = [4, 4, 4]
+    point[which[0]] = which[1]
+    tool.paint_layer.brush_size = 3
+    tool.paint_layer.paint(point, label)
+
+
+def rows(tool):
+    tool.painted_not_complete()  # looks at all slices first
+    listed = tool.panel.slices.list
+    return [listed.item(number).text() for number in range(listed.count())]
+
+
+def test_a_stroke_belongs_to_the_slice_in_view_in_all_three_planes(tool, image):
+    for which in ((2, 7), (0, 3), (1, 9)):
+        paint(tool, image, which)
+    assert tool.painted_not_complete() == ((0, 3), (1, 9), (2, 7))
+    assert rows(tool) == [f"{name}  painted, not complete" for name in ("z 3", "y 9", "x 7")]
+
+
+def test_erased_paint_is_no_paint(tool, image):
+    paint(tool, image, (0, 3))
+    tool.paint_layer.paint((3, 4, 4), 0)
+    assert tool.painted_not_complete() == ()
+    assert rows(tool) == []
+
+
+def test_the_shown_slice_is_completed_and_again_not(tool, image):
+    paint(tool, image, (1, 9))
+    tool.complete_shown()
+    assert tool.slices().annotated == ((1, 9),)
+    assert rows(tool) == ["y 9  complete, 2 classes"]
+    assert tool.painted_not_complete() == ()
+    assert tool.paint_layer.bounding_box.visible
+    tool.complete_shown()
+    assert tool.slices().annotated == ()
+    assert tool.painted_not_complete() == ((1, 9),)
+    assert not tool.paint_layer.bounding_box.visible
+
+
+def test_the_frame_is_shown_on_complete_slices_only(tool, image):
+    go_to(tool, image, (0, 3))
+    tool.complete_shown()
+    go_to(tool, image, (0, 4))
+    assert not tool.paint_layer.bounding_box.visible
+    go_to(tool, image, (0, 3))
+    assert tool.paint_layer.bounding_box.visible
+
+
+def test_nothing_is_completed_in_3d(tool, viewer, qtbot):
+    viewer.dims.ndisplay = 3
+    with qtbot.waitSignal(tool.message):
+        tool.complete_shown()
+    assert tool.slices().annotated == ()
+
+
+def test_several_slices_are_completed_in_one_step(tool, image):
+    for which in ((0, 3), (0, 5)):
+        paint(tool, image, which)
+    tool.complete(tool.painted_not_complete())
+    assert tool.slices().annotated == ((0, 3), (0, 5))
+    tool.undo()
+    assert tool.slices().annotated == ()
+
+
+def test_a_deleted_slice_is_empty_and_off_the_list(tool, image):
+    paint(tool, image, (0, 3))
+    tool.complete_shown()
+    paint(tool, image, (0, 5))
+    tool.delete((0, 3))
+    assert not tool.slices().labels[3].any()
+    assert rows(tool) == ["z 5  painted, not complete"]
+    tool.undo()
+    assert tool.slices().labels[3].any()
+    assert tool.slices().annotated == ((0, 3),)
+
+
+def test_strokes_and_steps_are_undone_and_redone_in_the_order_in_which_they_were_made(tool, image):
+    snapshots = [(tool.slices().labels.copy(), tool.state().annotated, tool.state().classes)]
+
+    def note():
+        snapshots.append((tool.slices().labels.copy(), tool.state().annotated, tool.state().classes))
+
+    for act in (
+        lambda: paint(tool, image, (0, 3)),
+        tool.complete_shown,
+        lambda: paint(tool, image, (0, 3), label=1),
+        tool.panel.classes.added.emit,
+        lambda: paint(tool, image, (1, 9), label=3),
+        lambda: tool.delete((0, 3)),
+        lambda: tool.panel.classes.recoloured.emit(3, "#123456"),
+        lambda: tool.panel.classes.removed.emit(3),
+    ):
+        act()
+        note()
+
+    def check(expected):
+        np.testing.assert_array_equal(tool.slices().labels, expected[0])
+        assert (tool.state().annotated, tool.state().classes) == expected[1:]
+
+    for expected in reversed(snapshots[:-1]):
+        tool.undo()
+        check(expected)
+    tool.undo()  # nothing is left
+    check(snapshots[0])
+    for expected in snapshots[1:]:
+        tool.redo()
+        check(expected)
+
+
+def test_a_new_stroke_forgets_undone_steps(tool, image):
+    go_to(tool, image, (0, 3))
+    tool.complete_shown()
+    tool.undo()
+    paint(tool, image, (0, 3))
+    tool.redo()
+    assert tool.slices().annotated == ()
+    assert tool.slices().labels.any()
+
+
+def test_classes_are_added_renamed_recoloured_and_removed_with_their_paint(tool, image):
+    table = tool.panel.classes
+    table.added.emit()
+    assert tool.paint_layer.selected_label == 3
+    table.renamed.emit(3, "wall")
+    table.recoloured.emit(3, "#ff0000")
+    assert tool.slices().classes[-1] == PaintClass(3, "wall", "#ff0000")
+    np.testing.assert_allclose(tool.paint_layer.get_color(3), (1, 0, 0, 1))
+    paint(tool, image, (0, 3), label=3)
+    table.removed.emit(3)
+    assert not tool.slices().labels.any()
+    assert [row.value for row in tool.slices().classes] == [1, 2]
+    assert tool.paint_layer.selected_label == 2
+
+
+def test_the_background_class_cannot_be_removed(tool):
+    tool.panel.classes.removed.emit(1)
+    assert [row.value for row in tool.slices().classes] == [1, 2]
+
+
+def test_a_value_painted_without_a_class_gets_one(tool, image):
+    paint(tool, image, (0, 3), label=5)
+    assert [row.value for row in tool.slices().classes] == [1, 2, 5]
+    tool.undo()
+    assert [row.value for row in tool.slices().classes] == [1, 2]
+
+
+def test_each_object_gets_a_new_id(tool, image):
+    tool.panel.paint_chosen.emit("objects")
+    assert tool.slices().paint == "objects"
+    assert tool.slices().classes == ()
+    paint(tool, image, (0, 3), label=41)
+    tool.new_object()
+    assert tool.paint_layer.selected_label == 42
+    tool.complete_shown()
+    assert rows(tool) == ["z 3  complete, 1 object"]
+
+
+def test_a_switch_to_objects_asks_where_there_is_paint_and_can_be_undone(tool, image, qtbot):
+    paint(tool, image, (0, 3), label=1)
+    paint(tool, image, (0, 5), label=2)
+    before = tool.slices().labels.copy()
+    tool.panel.paint_chosen.emit("objects")
+    assert tool.slices().paint == "classes"
+    tool.panel.answer("Paint objects").click()
+    assert tool.slices().paint == "objects"
+    assert not tool.slices().labels[3].any()
+    assert tool.slices().labels[5].any()
+    tool.undo()
+    assert tool.slices().paint == "classes"
+    np.testing.assert_array_equal(tool.slices().labels, before)
+
+
+def test_a_switch_can_be_cancelled(tool, image):
+    paint(tool, image, (0, 3))
+    tool.panel.paint_chosen.emit("objects")
+    tool.panel.answer("Cancel").click()
+    assert tool.slices().paint == "classes"
+
+
+def test_the_preview_fills_what_is_unpainted_in_one_step(tool, layers, image):
+    paint(tool, image, (0, 3), label=1)
+    before = tool.slices().labels.copy()
+    preview = np.zeros(SHAPE[1:], np.int32)
+    preview[2:8] = 2
+    layers.show_preview(image, Preview((0, 3), preview))
+    tool.copy_preview()
+    expected = before.copy()
+    expected[3][(before[3] == 0) & (preview == 2)] = 2
+    np.testing.assert_array_equal(tool.slices().labels, expected)
+    tool.undo()
+    np.testing.assert_array_equal(tool.slices().labels, before)
+
+
+def test_without_a_preview_of_this_slice_copying_says_so(tool, layers, image, qtbot):
+    layers.show_preview(image, Preview((0, 4), np.ones(SHAPE[1:], np.int32)))
+    go_to(tool, image, (0, 3))
+    with qtbot.waitSignal(tool.message) as said:
+        tool.copy_preview()
+    assert "z 3" in said.args[0]
+    assert not tool.slices().labels.any()
+
+
+def test_the_shown_slice_of_a_corrected_result_is_taken_over(tool, layers, image):
+    result = layers.show_result(image, np.full(SHAPE, 2, np.int32), name="result")
+    go_to(tool, image, (1, 9))
+    tool.take_over(result)
+    labels = tool.slices().labels
+    assert (labels[:, 9] == 2).all()
+    assert np.count_nonzero(labels) == labels[:, 9].size
+    assert tool.painted_not_complete() == ((1, 9),)
+
+
+def test_own_labels_become_the_paint_and_stay_as_they_are(tool, viewer, image):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2, 3:6] = 1
+    labels[5, 3:6] = 2
+    mine = viewer.add_labels(labels, name="mine")
+    first = tool.paint_layer
+    tool.use_labels(mine)
+    assert tool.painted_not_complete() == ((0, 2), (0, 5))
+    assert first not in viewer.layers  # it was empty
+    tool.paint_layer.paint((2, 10, 10), 2)
+    np.testing.assert_array_equal(mine.data, labels)
+
+
+def test_paint_that_own_labels_replace_stays_as_a_hidden_layer(tool, viewer, image):
+    paint(tool, image, (0, 3))
+    first = tool.paint_layer
+    tool.use_labels(viewer.add_labels(np.zeros(SHAPE, np.uint8), name="mine"))
+    assert first in viewer.layers
+    assert not first.visible
+    assert first.data.any()
+    assert tool.paint_layer is not first
+
+
+def test_own_labels_of_another_shape_are_refused_with_both_shapes(tool, viewer, qtbot):
+    mine = viewer.add_labels(np.zeros((8, 20, 25), np.uint8), name="mine")
+    with qtbot.waitSignal(tool.message) as said:
+        tool.use_labels(mine)
+    assert "8 x 20 x 25" in said.args[0]
+    assert "8 x 20 x 24" in said.args[0]
+
+
+def test_next_slices_stay_evenly_spaced_and_are_never_complete_ones(tool, layers, image):
+    tool.next_requested.connect(lambda: tool.show_suggestion(()))
+    seen = []
+    for _ in range(3):
+        tool.next_slice()
+        seen.append(layers.shown_slice())
+        tool.complete_shown()
+    assert seen == [(0, 4), (0, 2), (0, 6)]
+
+
+def test_the_next_slice_is_asked_for_and_gone_to_when_it_is_suggested(tool, layers, image):
+    asked = []
+    tool.next_requested.connect(lambda: asked.append(True))
+    tool.next_slice()
+    assert asked == [True]
+    tool.show_suggestion([(1, 9), (0, 6)])
+    assert layers.shown_slice() == (1, 9)
+    tool.complete_shown()
+    tool.next_slice()  # known already
+    assert layers.shown_slice() == (0, 6)
+    assert asked == [True]
+
+
+def test_suggestions_that_nobody_waits_for_do_not_move_the_view(tool, layers, image):
+    go_to(tool, image, (0, 1))
+    tool.show_suggestion([(1, 9)])
+    assert layers.shown_slice() == (0, 1)
+    assert "y 9" in tool.panel.next.text()
+
+
+def test_a_complete_slice_is_never_suggested(tool, layers, image):
+    go_to(tool, image, (0, 6))
+    tool.complete_shown()
+    go_to(tool, image, (0, 0))
+    tool.show_suggestion([(0, 6), (0, 2)])
+    tool.next_slice()
+    assert layers.shown_slice() == (0, 2)
+
+
+def test_a_stored_annotation_comes_back_as_it_was(layers, image, qtbot):
+    labels = np.zeros(SHAPE, np.int32)
+    labels[3, 4:8] = 2
+    labels[:, 9, 2:5] = 1
+    classes = (PaintClass(1, "sky", "#112233", background=True), PaintClass(2, "bird", "#445566"))
+    stored = Slices(labels, annotated=((0, 3),), classes=classes)
+    state = SlicesState("classes", ((0, 3),), classes, region=((0, 8), (0, 20), (0, 12)), effort_s=90.0)
+    tool = SlicesTool(layers)
+    qtbot.addWidget(tool.panel)
+    tool.begin(image, stored, state=state)
+    np.testing.assert_array_equal(tool.slices().labels, labels)
+    assert tool.state() == state
+    assert tool.painted_not_complete() == ((1, 9),)
+    tool.paint_layer.data[...] = 0
+    assert stored.labels.any()
+
+
+def test_painting_again_on_an_image_uses_its_layer_if_it_holds_the_same_paint(tool, viewer, image):
+    paint(tool, image, (0, 3))
+    stored, layer = tool.slices(), tool.paint_layer
+    tool.end()
+    assert not layer.visible
+    tool.begin(image, stored)
+    assert tool.paint_layer is layer
+    assert layer.visible
+    assert len(viewer.layers) == 2
+    tool.begin(image)  # another project, where nothing is painted yet
+    assert tool.paint_layer is not layer
+    assert layer in viewer.layers
+
+
+def test_without_an_image_the_annotation_is_asked_for_in_vain(layers, qtbot):
+    tool = SlicesTool(layers)
+    qtbot.addWidget(tool.panel)
+    assert tool.paint_layer is None
+    with pytest.raises(AnnotationError, match="choose an image"):
+        tool.slices()
+    for act in (tool.complete_shown, tool.undo, tool.redo, tool.new_object, tool.copy_preview, tool.next_slice):
+        act()
+
+
+def test_a_removed_paint_layer_can_be_shown_again_with_its_paint(tool, viewer, image):
+    paint(tool, image, (0, 3))
+    layer = tool.paint_layer
+    viewer.layers.remove(layer)
+    assert tool.slices().labels.any()
+    tool.panel.answer("Show it again").click()
+    assert layer in viewer.layers
+    assert viewer.layers.selection.active is layer
+
+
+def test_painting_goes_on_after_the_paint_layer_was_renamed(tool, image):
+    tool.paint_layer.name = "something"
+    paint(tool, image, (0, 3))
+    assert tool.painted_not_complete() == ((0, 3),)
+
+
+def test_every_change_is_told(tool, image, qtbot):
+    for act in (
+        lambda: paint(tool, image, (0, 3)),
+        tool.complete_shown,
+        tool.undo,
+        tool.redo,
+        lambda: tool.delete((0, 3)),
+        lambda: tool.panel.classes.renamed.emit(2, "cell"),
+    ):
+        with qtbot.waitSignal(tool.changed):
+            act()
+
+
+def test_a_click_in_the_list_goes_to_the_slice(tool, layers, image):
+    paint(tool, image, (1, 9))
+    go_to(tool, image, (0, 0))
+    rows(tool)
+    listed = tool.panel.slices.list
+    listed.setCurrentRow(0)
+    listed.itemClicked.emit(listed.item(0))
+    assert layers.shown_slice() == (1, 9)
+
+
+def test_the_list_takes_marks_off_and_deletes(tool, image):
+    paint(tool, image, (1, 9))
+    tool.complete_shown()
+    rows(tool)
+    tool.panel.slices.uncomplete.click()
+    assert rows(tool) == ["y 9  painted, not complete"]
+    tool.panel.slices.delete.click()
+    assert rows(tool) == []
+
+
+def test_the_panel_fits_beside_two_other_steps(tool, image):
+    paint(tool, image, (1, 9))
+    for mode in ("classes", "objects"):
+        tool.panel.show_paint(mode)
+        assert tool.panel.sizeHint().height() <= 300
+        assert tool.panel.minimumSizeHint().width() <= 380
+
+
+def test_what_is_asked_about_a_paint_layer_goes_with_it(tool, viewer, image):
+    paint(tool, image, (0, 3))
+    viewer.layers.remove(tool.paint_layer)
+    tool.begin(viewer.add_image(np.zeros(SHAPE, np.float32), name="other"))
+    with pytest.raises(KeyError):
+        tool.panel.answer("Show it again")
