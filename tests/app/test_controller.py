@@ -13,7 +13,7 @@ from napari_weak3d.app import controller as controllers
 from napari_weak3d.app.controller import Controller
 from napari_weak3d.app.message_bar import Question
 from napari_weak3d.errors import StorageError
-from napari_weak3d.io.project import Project, write_prediction
+from napari_weak3d.io.project import Project, read_project_image, write_prediction
 from napari_weak3d.messages import Segment, Suggest, Train
 from napari_weak3d.types import ObjectRow, Prediction, Preview
 
@@ -111,6 +111,25 @@ def test_image_with_a_file_is_not_copied(controller, viewer, image, tmp_path, qt
     qtbot.waitUntil(lambda: not controller.images.waiting, timeout=20_000)
     (entry,) = controller.desk.project.images
     assert (entry.source, Path(entry.path)) == ("file", tmp_path / "cells.tif")
+
+
+def test_hyperstack_of_two_channels_is_set_right_by_its_file(controller, viewer, image, tmp_path, qtbot):
+    voxels = np.stack([image, image + 1], axis=1)
+    metadata = {"axes": "ZCYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(tmp_path / "two.tif", voxels, imagej=True, resolution=(4, 4), metadata=metadata)
+    (layer,) = viewer.open(tmp_path / "two.tif", plugin="napari")
+    panel = controller.panels.image
+    controller.images.choose(layer)
+    qtbot.waitUntil(lambda: not panel.remedy_button.isHidden())
+    assert "2 channels are axis 2 of 4, a voxel is 2 x 0.25 x 0.25" in panel.note.text()
+    panel.remedy_button.click()
+    assert panel.remedy_button.isHidden()
+    assert panel.note.text() == ""
+    controller.images.begin()
+    qtbot.waitUntil(lambda: not controller.images.waiting, timeout=20_000)
+    (entry,) = controller.desk.project.images
+    assert (entry.source, entry.shape, entry.spacing) == ("file", SHAPE, (2.0, 0.25, 0.25))
+    assert read_project_image(controller.desk.project.folder, entry.id).n_channels == 2
 
 
 def test_edited_spacing_goes_into_the_project_and_leaves_the_layer(painting, viewer):

@@ -45,6 +45,8 @@ class ImagePanel(QWidget):
     spacing_chosen = Signal(tuple, str)
     """(z, y, x) and "um" or "relative"."""
     begin_requested = Signal()
+    remedy_requested = Signal()
+    """Do what the button beside the note says."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,6 +66,8 @@ class ImagePanel(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.remedy_button = QPushButton()
+        self.remedy_button.clicked.connect(self.remedy_requested)
         self.begin_button = QPushButton()
         self.begin_button.setToolTip("Add a layer to paint in; everything painted is saved by itself")
         self.begin_button.clicked.connect(self.begin_requested)
@@ -89,6 +93,7 @@ class ImagePanel(QWidget):
         layout.setSpacing(3)
         layout.addLayout(self._form)
         layout.addWidget(self.note)
+        layout.addWidget(self.remedy_button)
         layout.addWidget(self.begin_button)
         layout.addWidget(self.writing)
 
@@ -132,10 +137,18 @@ class ImagePanel(QWidget):
         self.spacing.show_spacing(spacing, unit)
         self.show_note(_UNKNOWN_SPACING if tuple(spacing) == (1, 1, 1) and unit == RELATIVE else "")
 
-    def show_note(self, text: str) -> None:
-        """Show a few words below the form, in the colour of warnings once there is an image; empty hides them."""
+    def show_note(self, text: str, *, remedy: str = "") -> None:
+        """Show a few words below the form, in the colour of warnings once there is an image; empty hides them.
+
+        Parameters
+        ----------
+        remedy
+            Title of a button that sets it right; empty: there is none.
+        """
         self.note.setText(text)
         self.note.setVisible(bool(text))
+        self.remedy_button.setText(remedy)
+        self.remedy_button.setVisible(bool(remedy))
         self._paint_note()
 
     def _paint_note(self) -> None:

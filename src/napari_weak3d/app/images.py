@@ -11,6 +11,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_weak3d.app.desk import Desk, Work
+from napari_weak3d.app.file_says import FileSays, ask_file, set_right
 from napari_weak3d.app.intake import Intake, find_again
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.sources import AxisRole, LayerImage, look_at, stack_of_one
@@ -47,6 +48,7 @@ class Images(QObject):
         self._layer: Any = None
         self._choices: WeakKeyDictionary[Any, Choices] = WeakKeyDictionary()
         self._entries: WeakKeyDictionary[Any, dict[int | None, str]] = WeakKeyDictionary()
+        self._said: WeakKeyDictionary[Any, FileSays | None] = WeakKeyDictionary()
         self._watched: Any = None
         panel = desk.panels.image
         panel.layer_chosen.connect(self._on_layer_chosen)
@@ -54,6 +56,7 @@ class Images(QObject):
         panel.channels_chosen.connect(lambda channels: self._settle_choice(channels=channels))
         panel.spacing_chosen.connect(lambda spacing, unit: self._settle_choice(spacing=(spacing, unit)))
         panel.begin_requested.connect(self.begin)
+        panel.remedy_requested.connect(self._set_right)
         desk.layers.listed.connect(self.refresh)
         desk.layers.removed.connect(self._on_removed)
         desk.layers.slice_shown.connect(self._show_time)
@@ -124,7 +127,38 @@ class Images(QObject):
         panel.show_axes(image.role, n=image.data.shape[0])
         panel.show_channels(image.n_channels, chosen=chosen.channels)
         panel.show_spacing(*self._spacing(image))
+        self._show_what_file_says(image)
         self._show_time()
+
+    def _show_what_file_says(self, image: LayerImage) -> None:
+        """Offer what the layer's file knows and the layer does not, before anything is painted on it."""
+        layer = self._layer
+        if layer in self._entries:
+            return
+        if layer not in self._said:
+            self._said[layer] = None
+            self._desk.background.run(
+                lambda: ask_file(image),
+                done=lambda says: self._keep_said(layer, says),
+                failed=lambda _: None,  # then nothing is offered
+            )
+        says = self._said[layer]
+        if says is not None:
+            self._desk.panels.image.show_note(says.text, remedy="Use what the file says")
+
+    def _keep_said(self, layer: Any, says: FileSays | None) -> None:
+        self._said[layer] = says
+        if layer is self._layer and says is not None:
+            self._show()
+
+    def _set_right(self) -> None:
+        says = self._said.get(self._layer)
+        if says is not None:
+            self._said[self._layer] = None
+            self._choices.pop(self._layer, None)
+            set_right(self._layer, says)
+            self._desk.viewer.reset_view()
+            self.refresh()
 
     def _spacing(self, image: LayerImage) -> tuple[Spacing, str]:
         """What the project says of the voxel size, or the user, or the layer."""
