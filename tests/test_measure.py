@@ -104,3 +104,20 @@ def test_an_image_of_another_shape_is_refused():
 def read_lines(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+def test_an_object_is_of_the_class_that_most_of_its_voxels_have(tmp_path):
+    labels = np.zeros((2, 4, 4), np.int32)
+    labels[0, :, :2], labels[1, 3, 3] = 1, 5
+    classes = np.where(labels == 1, 3, 1)
+    classes[0, 0, 0] = classes[1, 3, 3] = 2
+    rows = measure_objects(labels, classes=classes, class_names={2: "rod", 3: "ball"}, spacing=(1, 1, 1), unit="um")
+    assert [row.class_name for row in rows] == ["ball", "rod"]
+    write_measures(tmp_path / "objects.csv", rows)
+    with open(tmp_path / "objects.csv", newline="") as file:
+        assert [row["class"] for row in csv.DictReader(file)] == ["ball", "rod"]
+
+
+def test_classes_of_another_shape_are_refused():
+    with pytest.raises(VolumeError, match="their classes"):
+        measure_objects(np.ones((2, 2, 2), np.int32), classes=np.ones((2, 2, 3)), spacing=(1, 1, 1), unit="um")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +51,8 @@ class ObjectMeasures:
     touches_border
         Whether it reaches the edge of the volume, along any axis of more than one voxel: all of a one-slice stack lies
         on its z border, which says nothing.
+    class_name
+        Of the class that most of its voxels have; empty where there are no classes.
     """
 
     id: int
@@ -63,10 +66,17 @@ class ObjectMeasures:
     mean_intensity: tuple[float, ...]
     max_intensity: tuple[float, ...]
     touches_border: bool
+    class_name: str = ""
 
 
 def measure_objects(
-    labels: NDArray[Any], *, volume: Volume | None = None, spacing: Spacing, unit: str
+    labels: NDArray[Any],
+    *,
+    volume: Volume | None = None,
+    classes: NDArray[Any] | None = None,
+    class_names: Mapping[int, str] = MappingProxyType({}),
+    spacing: Spacing,
+    unit: str,
 ) -> list[ObjectMeasures]:
     """Measure every object.
 
@@ -76,6 +86,10 @@ def measure_objects(
         (Z, Y, X) integer ids, any values; <= 0 is background. Voxels of one id are one object, connected or not.
     volume
         The image to take intensities from; None: no intensities.
+    classes
+        (Z, Y, X) class values; None: there are none.
+    class_names
+        What the values of objects mean, background left out.
     spacing
         Size of a voxel (z, y, x), in ``unit``.
     unit
@@ -89,15 +103,9 @@ def measure_objects(
     Raises
     ------
     VolumeError
-        The shape of ``volume`` is not that of ``labels``.
+        The shape of ``volume`` or of ``classes`` is not that of ``labels``.
     """
-    if volume is not None and volume.shape != labels.shape:
-        raise VolumeError(
-            f"the labels have shape {labels.shape} and {volume.name} has {volume.shape} (Z, Y, X): "
-            "measure labels in the image they belong to",
-            where=volume.name,
-            value=labels.shape,
-        )
+    _check_shapes(labels, volume=volume, classes=classes)
     compact, ids = compact_ids(labels)
     places = np.nonzero(compact)
     owners = compact[places] - 1  # (V,) which object each labelled voxel belongs to
@@ -106,6 +114,7 @@ def measure_objects(
     centroids = sums / sizes[:, None] * spacing
     boxes = list(_boxes(compact))
     means, highest = _intensities(volume, places=places, owners=owners, sizes=sizes)
+    names = _class_names(classes, class_names, places=places, owners=owners, n=len(ids))
     voxel = math.prod(spacing)
     return [
         ObjectMeasures(
@@ -120,6 +129,7 @@ def measure_objects(
             mean_intensity=tuple(means[:, k].tolist()),
             max_intensity=tuple(highest[:, k].tolist()),
             touches_border=_touches_border(boxes[k], shape=labels.shape),
+            class_name=names[k],
         )
         for k in range(len(ids))
     ]
@@ -129,7 +139,8 @@ def write_measures(path: Path, rows: Sequence[ObjectMeasures]) -> None:
     """Write the table as CSV: a header, then a line per object.
 
     The column ``unit`` says what lengths are in; ``volume`` is in its cube; columns that end in ``_vox`` are voxels.
-    Intensity columns are numbered by channel from 0; without objects only the header of the other columns is written.
+    Intensity columns are numbered by channel from 0, and ``class`` is there where classes are; without objects
+    only the header of the other columns is written.
 
     Raises
     ------
@@ -137,10 +148,27 @@ def write_measures(path: Path, rows: Sequence[ObjectMeasures]) -> None:
         The file cannot be written; what was there before stays.
     """
     n_channels = len(rows[0].mean_intensity) if rows else 0
+    has_classes = any(row.class_name for row in rows)
     with atomic_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(_header(n_channels))
-        writer.writerows(_cells(row) for row in rows)
+        writer.writerow(_header(n_channels) + ["class"] * has_classes)
+        writer.writerows(_cells(row) + [row.class_name] * has_classes for row in rows)
+
+
+def _check_shapes(labels: NDArray[Any], *, volume: Volume | None, classes: NDArray[Any] | None) -> None:
+    if volume is not None and volume.shape != labels.shape:
+        raise VolumeError(
+            f"the labels have shape {labels.shape} and {volume.name} has {volume.shape} (Z, Y, X): "
+            "measure labels in the image they belong to",
+            where=volume.name,
+            value=labels.shape,
+        )
+    if classes is not None and classes.shape != labels.shape:
+        raise VolumeError(
+            f"the labels have shape {labels.shape} and their classes {classes.shape} (Z, Y, X): they must be the same",
+            where="classes",
+            value=classes.shape,
+        )
 
 
 def _intensities(
@@ -156,6 +184,23 @@ def _intensities(
             means[channel] = np.bincount(owners, weights=values, minlength=len(sizes)) / sizes
             np.maximum.at(highest[channel], owners, values)
     return means, highest
+
+
+def _class_names(
+    classes: NDArray[Any] | None,
+    class_names: Mapping[int, str],
+    *,
+    places: tuple[NDArray[np.intp], ...],
+    owners: NDArray[Any],
+    n: int,
+) -> list[str]:
+    """The class of each of ``n`` objects, of several with as many voxels the first; empty: none of these classes."""
+    if classes is None or not class_names:
+        return [""] * n
+    found = classes[places]
+    counts = np.stack([np.bincount(owners, weights=found == value, minlength=n) for value in class_names])
+    names = [*class_names.values()]
+    return [names[k] if counts[k, of] else "" for of, k in enumerate(counts.argmax(axis=0))]
 
 
 def _boxes(compact: NDArray[np.int32]) -> Iterator[VoxelBox]:

@@ -30,16 +30,12 @@ def greet() -> Hello:
 
 
 def warm_up() -> None:
-    """Do what takes seconds the first time: import the methods, and make an optimizer. On the processor only."""
+    """Do what takes seconds the first time: import the methods."""
     for info in methods.METHODS.values():
         try:
             methods.load_object(info.model)
         except Exception:
             _log.exception("%s cannot be used", info.title)
-    weight = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.AdamW([weight])
-    weight.sum().backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
 
 
 def free_memory() -> None:
