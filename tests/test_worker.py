@@ -131,7 +131,7 @@ def project(tmp_path, truth):
 def paint(project, image, truth, **changed):
     slices = replace(paint_slices(truth), **changed)
     state = SlicesState(slices.paint, slices.annotated, slices.classes)
-    project.annotations(image).write_slices(state, dict(enumerate(slices.labels)))
+    project.annotations(image).write(state, dict(enumerate(slices.labels)))
     return slices
 
 

@@ -237,7 +237,7 @@ def test_wrong_paint_is_noted_and_the_old_stays_until_it_is_mended(watch, painti
     painting.change("a", classes=(PaintClass(9, "other", background=True),))
     clock.now = 1.0
     assert watch.news() is None
-    assert "new paint is not used yet" in watch.note
+    assert "what is new is not used yet" in watch.note
     painting.change("a", classes=good)
     clock.now = 2.0
     assert watch.news() is not None

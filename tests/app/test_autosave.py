@@ -12,7 +12,7 @@ from napari.layers import Labels
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.changes import PlaneChanges
 from napari_weak3d.errors import AnnotationError, StorageError
-from napari_weak3d.io.project import ImageEntry, Project, SlicesState, new_id
+from napari_weak3d.io.project import CentroidsState, ImageEntry, Project, SlicesState, new_id
 
 pytestmark = pytest.mark.window
 
@@ -64,7 +64,7 @@ def watched(autosave, layer, store, desk, monkeypatch):
 
 
 def same(store, layer):
-    np.testing.assert_array_equal(store.read_slices().labels, layer.data)
+    np.testing.assert_array_equal(store.read().labels, layer.data)
 
 
 def test_a_stroke_is_saved_with_the_state(qtbot, autosave, watched, store, desk):
@@ -92,7 +92,7 @@ def test_a_fill_in_3d_and_paint_across_the_planes_are_saved(qtbot, autosave, wat
     assert store.painted_planes() == (0, 1, 2, 3, 4, 5)
     watched.data[:, 5, 5:9] = 2  # as a stroke in xz leaves it
     watched.events.paint(value=[])
-    qtbot.waitUntil(lambda: np.array_equal(store.read_slices().labels, watched.data), timeout=WAIT)
+    qtbot.waitUntil(lambda: np.array_equal(store.read().labels, watched.data), timeout=WAIT)
 
 
 def test_the_slice_in_view_is_looked_at_first(qtbot, autosave, layer, store, desk):
@@ -111,16 +111,16 @@ def test_marking_a_slice_is_saved_without_paint(qtbot, autosave, watched, store,
 
 @pytest.mark.slow
 def test_a_mark_is_never_on_disk_before_its_paint(qtbot, autosave, watched, store, desk):
-    write, late = store.write_slices, []
+    write, late = store.write, []
 
     def note(state, planes):
         revision = write(state, planes)
         z, number = state.annotated[0][1], state.effort_s
-        if store.read_slices().labels[z, 5, 5] < number:
+        if store.read().labels[z, 5, 5] < number:
             late.append((z, number))
         return revision
 
-    store.write_slices = note
+    store.write = note
     for number in range(1, 16):
         z = number % 5
         watched.data[z, 5, 5] = number
@@ -147,12 +147,12 @@ def test_unwatching_saves_and_lets_go(qtbot, autosave, watched, store):
     same(store, watched)
     with qtbot.assertNotEmitted(autosave.saved, wait=500):
         watched.data[2, 3, 3] = 2
-    assert store.read_slices().labels[2, 3, 3] == 1
+    assert store.read().labels[2, 3, 3] == 1
 
 
 def test_only_what_changed_is_written_after_opening_again(autosave, layer, store, desk):
     layer.data[2], layer.data[3] = 1, 2
-    store.write_slices(desk["state"], {2: layer.data[2].copy(), 3: layer.data[3].copy()})
+    store.write(desk["state"], {2: layer.data[2].copy(), 3: layer.data[3].copy()})
     layer.data[3, 0, 0] = 0
     autosave.watch(layer, store, lambda: desk["state"])
     autosave.flush()
@@ -168,10 +168,10 @@ def test_an_untouched_layer_leaves_no_annotation(qtbot, autosave, layer, store):
 
 
 def test_an_empty_layer_cannot_wipe_what_was_painted(autosave, layer, store, desk):
-    store.write_slices(desk["state"], {2: np.ones(SHAPE[1:], np.int32)})
+    store.write(desk["state"], {2: np.ones(SHAPE[1:], np.int32)})
     with pytest.raises(AnnotationError, match="put that into the layer first"):
         autosave.watch(layer, store, lambda: desk["state"])
-    assert store.read_slices().labels[2].all()
+    assert store.read().labels[2].all()
 
 
 # a disk that says no
@@ -261,3 +261,16 @@ def test_planes_that_were_given_back_lose_to_newer_ones():
     found = changes.take()
     assert (found[0] == 2).all()
     assert (found[1] == 1).all()
+
+
+def test_what_is_not_painted_is_kept_without_a_layer(autosave, project, store, desk, qtbot):
+    clicks = project.annotations(store.folder.name, "centroids")
+    desk["state"] = CentroidsState()
+    autosave.watch(None, clicks, lambda: desk["state"])
+    autosave.flush()
+    assert clicks.revision() == 0, "an image without a click has no annotation"
+    desk["state"] = CentroidsState(((1.0, 2.0, 3.0),))
+    qtbot.waitUntil(lambda: clicks.state() == desk["state"], timeout=WAIT)
+    desk["state"] = CentroidsState((), effort_s=4.0)
+    autosave.unwatch()
+    assert clicks.state() == desk["state"]

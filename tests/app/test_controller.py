@@ -239,7 +239,7 @@ def test_moved_project_goes_on_at_its_new_place(painting, tmp_path, qtbot):
     paint(painting, 3)
     painting.desk.autosave.flush()
     store = painting.desk.project.annotations(painting.desk.work.image_id)
-    assert np.array_equal(store.read_slices().labels, painting.desk.tool.paint_layer.data)
+    assert np.array_equal(store.read().labels, painting.desk.tool.paint_layer.data)
 
 
 # ---- training
@@ -388,7 +388,7 @@ def test_image_removed_in_the_middle_of_a_training_loses_nothing(training, fake_
     image_id, layer = training.desk.work.image_id, training.desk.work.layer
     viewer.layers.remove(layer)
     assert training.desk.work is None
-    assert np.array_equal(training.desk.project.annotations(image_id).read_slices().labels, painted)
+    assert np.array_equal(training.desk.project.annotations(image_id).read().labels, painted)
     answer(training, "Show it again")
     assert training.desk.work.image_id == image_id
     assert np.array_equal(training.desk.tool.paint_layer.data, painted)
@@ -451,7 +451,7 @@ def test_closing_the_viewer_writes_the_paint_and_lets_others_write(painting, vie
     assert fake_jobs.closed
     with Project.open(folder) as project:
         assert not project.read_only
-        assert project.annotations(image_id).read_slices().labels.any()
+        assert project.annotations(image_id).read().labels.any()
 
 
 def test_each_viewer_has_a_controller_of_its_own(make_napari_viewer, monkeypatch, fake_jobs):

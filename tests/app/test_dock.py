@@ -6,7 +6,7 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_weak3d.app import controller as controllers
 from napari_weak3d.app.controller import Controller
-from napari_weak3d.app.dock import SlicesDock
+from napari_weak3d.app.dock import Dock
 
 pytestmark = pytest.mark.window
 
@@ -113,7 +113,7 @@ def test_dock_takes_the_image_that_is_selected(make_napari_viewer, fake_jobs, mo
     for name in ("first", "second", "third"):
         viewer.add_image(np.zeros((4, 8, 8), np.uint8), name=name)
     viewer.layers.selection.active = viewer.layers["second"]
-    dock = SlicesDock(viewer)
+    dock = Dock(viewer, "slices")
     panel = dock.controller.panels.image
     assert panel.layer == "second"
     viewer.layers.remove("second")

@@ -71,7 +71,7 @@ def test_a_row_says_name_method_images_and_held_out_score(panel):
         ["vessels", "slices", "1", "unfinished"],
         ["new", "slices", "0", "empty"],
     ]
-    assert panel.list.topLevelItem(0).toolTip(0) == "nuclei: made 2026-01-02 03:04, held-out IoU 0.82"
+    assert panel.list.topLevelItem(0).toolTip(0) == "nuclei: made 2026-01-02 03:04, held-out score 0.82"
 
 
 def test_without_models_the_panel_says_where_they_come_from_and_can_import(panel, heard, qtbot):

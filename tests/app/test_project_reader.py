@@ -31,7 +31,7 @@ def folder(tmp_path, painted):
         entry = describe_file(tmp_path / "cells.tif", spacing=SPACING)
         project.add_image(entry)
         state = SlicesState(paint="objects", annotated=((0, 2),), classes=(), region=None, effort_s=0.0)
-        project.annotations(entry.id).write_slices(state, {2: painted[2]})
+        project.annotations(entry.id).write(state, {2: painted[2]})
     return tmp_path / "mine"
 
 

@@ -229,8 +229,8 @@ def test_unfolding_shows_the_settings_of_the_method(panel):
 
 
 def test_a_method_that_is_not_there_is_an_error(panel):
-    with pytest.raises(Weak3DError, match="boxes"):
-        panel.set_method("boxes")
+    with pytest.raises(Weak3DError, match="cubes"):
+        panel.set_method("cubes")
 
 
 def test_train_with_a_setting_in_error_asks_for_nothing_and_shows_it(panel, heard, qtbot):

@@ -17,7 +17,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_weak3d.app.changes import PlaneChanges
 from napari_weak3d.errors import AnnotationError, StorageError, Weak3DError
-from napari_weak3d.io.project import AnnotationStore, SlicesState
+from napari_weak3d.io.project import AnnotationState, AnnotationStore
 from napari_weak3d.types import IntLabels, SliceIndex
 
 _TICK_MS = 25
@@ -25,20 +25,23 @@ _BUDGET_S = 0.002  # of the main thread per tick: an eighth of a frame; one step
 _SHORTEST_S = 0.2  # a few ticks
 _RETRY_S = 3.0
 _EFFORT_S = 15.0  # how often the effort alone is worth a write
+_NO_PAINT = np.zeros((0, 0, 0), np.int32)
 
 
 @dataclass
 class _Watched:
-    """A layer, where it is kept, and how far that is."""
+    """What is annotated, where it is kept, and how far that is; ``layer`` is None where nothing is painted."""
 
     layer: Any
     store: AnnotationStore
-    state: Callable[[], SlicesState]
+    state: Callable[[], AnnotationState]
     shown: Callable[[], SliceIndex | None]
     changes: PlaneChanges | None = None  # None: what is on disk is still being read
-    sampled: SlicesState | None = None  # at the start of the round that runs
-    settled: SlicesState | None = None  # at the start of the last round that ended: never newer than the paint found
-    written: SlicesState | None = None
+    sampled: AnnotationState | None = None  # at the start of the round that runs
+    settled: AnnotationState | None = (
+        None  # at the start of the last round that ended: never newer than the paint found
+    )
+    written: AnnotationState | None = None
     painted: bool = False
     near_at: float = -math.inf
     round_at: float = -math.inf
@@ -46,9 +49,14 @@ class _Watched:
     not_before: float = -math.inf
     told: set[str] = field(default_factory=set)
 
+    @property
+    def paint(self) -> Any:
+        """The painted volume, (Z, Y, X); of no plane where there is no layer."""
+        return _NO_PAINT if self.layer is None else self.layer.data
+
 
 class Autosave(QObject):
-    """Keeps one paint layer on disk.
+    """Keeps one annotation on disk: its state, and its paint layer if it has one.
 
     Parameters
     ----------
@@ -74,7 +82,7 @@ class Autosave(QObject):
         self._watched: _Watched | None = None
         self._future: Future[Any] | None = None
         self._writing: dict[int, IntLabels] = {}
-        self._writing_state: SlicesState | None = None
+        self._writing_state: AnnotationState | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="autosave")
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
@@ -85,17 +93,17 @@ class Autosave(QObject):
         self,
         layer: Any,
         store: AnnotationStore,
-        state: Callable[[], SlicesState],
+        state: Callable[[], AnnotationState],
         *,
         shown: Callable[[], SliceIndex | None] = lambda: None,
     ) -> None:
-        """Keep a layer on disk from now on; one that was watched before is written first.
+        """Keep an annotation on disk from now on; one that was watched before is written first.
 
         Parameters
         ----------
         layer
             A napari Labels layer of the image's shape (Z, Y, X). What the store holds must be in it: planes that are
-            empty in the layer are dropped from the disk.
+            empty in the layer are dropped from the disk. None: nothing is painted, the state is all there is.
         store
             Where to.
         state
@@ -111,14 +119,16 @@ class Autosave(QObject):
             The layer before could not be written; this one is not watched.
         """
         self.unwatch()
-        if store.painted_planes() and not _has_paint(layer.data):
+        watched = _Watched(layer, store, state, shown)
+        if store.painted_planes() and not _has_paint(watched.paint):
             raise AnnotationError(
                 f"the layer {layer.name} is empty and {store.folder} holds paint: put that into the layer first",
                 where=str(layer.name),
             )
-        self._watched = _Watched(layer, store, state, shown)
+        self._watched = watched
         self._submit(_read_planes, store)
-        layer.events.paint.connect(self._on_paint)
+        if layer is not None:
+            layer.events.paint.connect(self._on_paint)
         self._timer.start()
 
     def unwatch(self) -> None:
@@ -135,7 +145,8 @@ class Autosave(QObject):
             self.flush()
         finally:
             self._timer.stop()
-            self._watched.layer.events.paint.disconnect(self._on_paint)
+            if self._watched.layer is not None:
+                self._watched.layer.events.paint.disconnect(self._on_paint)
             self._watched = None
 
     def flush(self) -> None:
@@ -153,7 +164,7 @@ class Autosave(QObject):
         if watched.changes is None:
             raise error or StorageError(f"cannot read the annotation in {watched.store.folder}")
         state = watched.state()
-        data = watched.layer.data
+        data = watched.paint
         watched.changes.begin_round(data)
         watched.changes.go_on(data, until=math.inf)
         watched.sampled = watched.settled = state
@@ -202,13 +213,14 @@ class Autosave(QObject):
 
     def _look_around(self, watched: _Watched, now: float) -> None:
         """Go on with the round over all planes, or begin one if it is time: sooner after a stroke."""
-        changes, data = watched.changes, watched.layer.data
+        changes, data = watched.changes, watched.paint
         assert changes is not None
-        if not changes.in_round and now - watched.round_at >= self.seconds / (4 if watched.painted else 1):
+        begins = not changes.in_round and now - watched.round_at >= self.seconds / (4 if watched.painted else 1)
+        if begins:
             watched.round_at, watched.painted = now, False
             watched.sampled = watched.state()
             changes.begin_round(data)
-        in_round = changes.in_round
+        in_round = begins or changes.in_round  # a round over no plane ends where it begins
         changes.go_on(data, until=now + _BUDGET_S)
         if in_round and not changes.in_round:
             watched.settled = watched.sampled
@@ -219,7 +231,7 @@ class Autosave(QObject):
         if watched.changes.found:
             return True
         if watched.written is None or watched.settled is None:  # an untouched image gets no annotation
-            return watched.settled is not None and bool(watched.settled.annotated)
+            return watched.settled is not None and not watched.settled.is_empty
         old = watched.written if effort else replace(watched.written, effort_s=watched.settled.effort_s)
         return old != watched.settled
 
@@ -229,7 +241,7 @@ class Autosave(QObject):
         assert watched.settled is not None
         self._writing, self._writing_state = watched.changes.take(), watched.settled
         watched.written_at = time.perf_counter()
-        self._submit(watched.store.write_slices, self._writing_state, self._writing)
+        self._submit(watched.store.write, self._writing_state, self._writing)
 
     def _submit(self, work: Callable[..., Any], *arguments: object) -> None:
         self._future = self._thread.submit(work, *arguments)
@@ -272,7 +284,7 @@ class Autosave(QObject):
         self.saved.emit(result)
 
 
-def _read_planes(store: AnnotationStore) -> tuple[dict[int, IntLabels], SlicesState | None]:
+def _read_planes(store: AnnotationStore) -> tuple[dict[int, IntLabels], AnnotationState | None]:
     """The painted planes on disk and the state; runs on the thread."""
     return store.read_planes(), store.state()
 

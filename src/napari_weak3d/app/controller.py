@@ -19,7 +19,7 @@ from napari_weak3d.app.models import Models
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.restoring import Restoring
 from napari_weak3d.app.results import Results
-from napari_weak3d.app.training import METHOD, Training
+from napari_weak3d.app.training import Training
 from napari_weak3d.config import Device
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.messages import Advanced, Failed, Finished, Hello, Train
@@ -63,7 +63,6 @@ class Controller(QObject):
         self._window: Any = getattr(getattr(viewer, "window", None), "_qt_window", None)
         self._connect_jobs()
         self._connect_parts()
-        self.panels.train.set_method(METHOD)
         self.panels.train.minutes.setValue(preferred.minutes)
         self._watch_window()
         QTimer.singleShot(0, self.projects.offer_last)
@@ -81,8 +80,17 @@ class Controller(QObject):
 
     # ---- verbs
 
+    def choose_tool(self, method: str) -> None:
+        """Annotate in another way; what was annotated before is kept."""
+        if method == self.desk.tool.method:
+            return
+        if self.desk.busy:
+            self.desk.say("Something is running: stop it first, then choose how to annotate", "warning")
+        else:
+            self.images.choose_tool(method)
+
     def train(self) -> None:
-        """Train a model on what is painted, show previews meanwhile and the result afterwards."""
+        """Train a model on what is annotated, show previews meanwhile and the result afterwards."""
         self.panels.train.clear_messages()
         self.training.train()
 
@@ -183,6 +191,7 @@ class Controller(QObject):
         self.panels.train.set_state(state, can_pause=can_pause)
         self.panels.image.set_fixed(state is not JobState.IDLE)
         self.panels.models.set_busy(state is not JobState.IDLE)
+        self.panels.tool.set_busy(state is not JobState.IDLE)
         if state is JobState.IDLE:
             self._activity.close()
 
@@ -215,8 +224,10 @@ class Controller(QObject):
         train.kill_requested.connect(self.kill)
         train.pause_requested.connect(self.pause)
         train.resume_requested.connect(self.resume)
-        desk.tool.message.connect(desk.say)
-        desk.tool.next_requested.connect(self.training.suggest)
+        self.panels.tool.chosen.connect(self.choose_tool)
+        for tool in desk.tools.values():
+            tool.message.connect(desk.say)
+            tool.next_requested.connect(self.training.suggest)
         desk.autosave.saved.connect(self._on_saved)
         desk.autosave.failed.connect(desk.complain)
         self.training.trained.connect(self._show_trained)

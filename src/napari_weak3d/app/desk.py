@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from qtpy.QtWidgets import QWidget
-
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.background import Background
 from napari_weak3d.app.image_panel import ImagePanel
@@ -17,7 +15,9 @@ from napari_weak3d.app.message_bar import Kind
 from napari_weak3d.app.models_panel import ModelsPanel
 from napari_weak3d.app.project_panel import ProjectPanel
 from napari_weak3d.app.result_panel import ResultPanel
+from napari_weak3d.app.tool_box import ToolBox
 from napari_weak3d.app.tools.slices import SlicesTool
+from napari_weak3d.app.tools.tool import Tool
 from napari_weak3d.app.train_panel import TrainPanel
 from napari_weak3d.errors import ConfigError, Weak3DError
 from napari_weak3d.io.project import Project
@@ -33,7 +33,7 @@ class Panels:
 
     project: ProjectPanel
     image: ImagePanel
-    tool: QWidget
+    tool: ToolBox
     train: TrainPanel
     result: ResultPanel
     models: ModelsPanel
@@ -53,6 +53,8 @@ class Desk:
 
     Attributes
     ----------
+    tools, tool
+        All of them by method, and the one that is chosen.
     project
         The open one, or None.
     work
@@ -67,13 +69,23 @@ class Desk:
         self.autosave = autosave
         self.background = Background()
         self.layers = Layers(viewer)
-        self.tool = SlicesTool(self.layers)
-        self.panels = Panels(ProjectPanel(), ImagePanel(), self.tool.panel, TrainPanel(), ResultPanel(), ModelsPanel())
+        tools: tuple[Tool, ...] = (SlicesTool(self.layers),)
+        self.tools = {tool.method: tool for tool in tools}
+        self.tool = tools[0]
+        self.panels = Panels(ProjectPanel(), ImagePanel(), ToolBox(tools), TrainPanel(), ResultPanel(), ModelsPanel())
+        self.choose_tool(self.tool.method)
         self.project: Project | None = None
         self.work: Work | None = None
         self.unsettled: set[str] = set()
         self._at_end: dict[str, tuple[Done, Lost | None]] = {}
         self._next: tuple[Request, Done, Lost | None] | None = None
+
+    def choose_tool(self, method: str) -> None:
+        """Choose what is annotated with from now on, and what is trained; no image may be worked on."""
+        self.tool = self.tools[method]
+        self.panels.tool.show_tool(method)
+        self.panels.train.set_method(method)
+        self.panels.result.set_take_over_tip(self.tool.words.take_over)
 
     def say(self, text: str, kind: Kind = "info", *, details: str = "") -> None:
         """Tell the user something, in the panel of step 3."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QScrollArea, QSizePolicy, QTabWidget, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from napari_weak3d.app.commands import COMMANDS, Command
 from napari_weak3d.app.controller import Controller, controller_of
@@ -17,13 +18,21 @@ _LEAST = 90
 """Height of a step's content when there is no room, pixels."""
 
 
-class SlicesDock(QWidget):
-    """What "Weak3D: slices" opens: the panels of this viewer's controller, put together.
+class Dock(QWidget):
+    """The panels of this viewer's controller, put together, with one tool shown.
 
     A dock that is closed and opened again shows the same panels: the controller keeps them, and goes on meanwhile.
+    There is one in a window: another one takes the panels over, and the earlier one goes.
+
+    Parameters
+    ----------
+    napari_viewer
+        napari's.
+    method
+        Which tool is shown at first.
     """
 
-    def __init__(self, napari_viewer: Any) -> None:
+    def __init__(self, napari_viewer: Any, method: str) -> None:
         super().__init__()
         self.controller: Controller = controller_of(napari_viewer)
         panels = self.controller.panels
@@ -32,7 +41,7 @@ class SlicesDock(QWidget):
             self.look.addTab(_Scrolled(panel), title)
         self.steps = (
             Step("1  Image", panels.image),
-            Step("2  Paint a few slices", _Scrolled(panels.tool)),
+            Step("2  Annotate", _Scrolled(panels.tool), beside=panels.tool.chooser),
             Step("3  Train and look", _stack(panels.train.top, self.look)),
         )
         layout = QVBoxLayout(self)
@@ -46,7 +55,11 @@ class SlicesDock(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.shortcuts = tuple(self._bind(command) for command in COMMANDS)
         panels.train.name_keys({command.verb: command.key for command in COMMANDS})
-        self.controller.dock = self
+        earlier, self.controller.dock = self.controller.dock, self
+        if earlier is not None:
+            with suppress(LookupError, RuntimeError):  # it was closed
+                self.controller.viewer.window.remove_dock_widget(earlier)
+        self.controller.choose_tool(method)
 
     def _bind(self, command: Command) -> QShortcut:
         """A key of the whole window: it works while one paints, too."""
@@ -107,9 +120,9 @@ class _Scrolled(QScrollArea):
 
 
 class Step(QWidget):
-    """A titled part of the dock; a click on the title folds it."""
+    """A titled part of the dock; a click on the title folds it. ``beside`` stands at the right of the title."""
 
-    def __init__(self, title: str, body: QWidget) -> None:
+    def __init__(self, title: str, body: QWidget, *, beside: QWidget | None = None) -> None:
         super().__init__()
         self.header = QToolButton()
         self.header.setText(title)
@@ -127,7 +140,12 @@ class Step(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.header)
+        top = QHBoxLayout()
+        top.setSpacing(4)
+        top.addWidget(self.header, 1)
+        if beside is not None:
+            top.addWidget(beside)
+        layout.addLayout(top)
         layout.addWidget(body)
 
     def _fold(self, open_: bool) -> None:

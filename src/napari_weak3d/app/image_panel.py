@@ -69,7 +69,7 @@ class ImagePanel(QWidget):
         self.remedy_button = QPushButton()
         self.remedy_button.clicked.connect(self.remedy_requested)
         self.begin_button = QPushButton()
-        self.begin_button.setToolTip("Add a layer to paint in; everything painted is saved by itself")
+        self.begin_button.setToolTip("Add a layer to annotate in; everything is saved by itself")
         self.begin_button.clicked.connect(self.begin_requested)
         self.writing = QProgressBar()
         self.writing.setFormat("Copying the image into the project: %p %")

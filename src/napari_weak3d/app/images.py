@@ -60,7 +60,8 @@ class Images(QObject):
         desk.layers.listed.connect(self.refresh)
         desk.layers.removed.connect(self._on_removed)
         desk.layers.slice_shown.connect(self._show_time)
-        desk.tool.changed.connect(self._follow_paint)
+        for tool in desk.tools.values():
+            tool.changed.connect(self._follow_paint)
         projects.closing.connect(self.end)
         projects.moving.connect(lambda: self._write(desk.autosave.unwatch))
         projects.moved.connect(self.watch_again)
@@ -176,7 +177,7 @@ class Images(QObject):
             return
         time = self._time_of(image)
         begun = work is not None and work.layer is self._layer and work.time_index == time
-        panel.show_begin("" if begun else _begin_title(image, time))
+        panel.show_begin("" if begun else f"{self._desk.tool.words.begin} {_name_part(image, time)}")
 
     def _look(self) -> LayerImage | None:
         if self._layer is None:
@@ -265,8 +266,8 @@ class Images(QObject):
         desk, project = self._desk, self._desk.project
         assert project is not None
         self.end()
-        store = project.annotations(image_id)
-        desk.tool.begin(layer, store.read_slices(), state=store.state())
+        store = project.annotations(image_id, desk.tool.kind)
+        desk.tool.begin(layer, store.read(), state=store.state())
         self._entries.setdefault(layer, {})[time_index] = image_id
         desk.work = Work(layer, image_id, time_index)
         self._layer = layer
@@ -274,8 +275,28 @@ class Images(QObject):
         if desk.viewer.dims.ndisplay == 2 and desk.layers.shown_slice() is None:
             desk.layers.go_to((0, desk.layers.grid_of(layer).shape[0] // 2), layer)  # another image was looked at
         if project.read_only:
-            desk.tool.paint_layer.editable = False  # it would be lost
+            desk.tool.lock()  # it would be lost
         self.watch_again()
+        self.refresh()
+        self._projects.changed.emit()
+
+    def choose_tool(self, method: str) -> None:
+        """Go on with another tool, on the same image.
+
+        Raises
+        ------
+        Weak3DError
+            There is no tool for this method.
+        """
+        desk, work = self._desk, self._desk.work
+        if method == desk.tool.method:
+            return
+        if method not in desk.tools:
+            raise Weak3DError(f"there is no tool for {method} here: {', '.join(desk.tools)}", where="method")
+        self.end()
+        desk.choose_tool(method)
+        if work is not None and desk.project is not None:
+            self._write(lambda: self.begin_on(work.layer, work.image_id, time_index=work.time_index))
         self.refresh()
         self._projects.changed.emit()
 
@@ -294,8 +315,8 @@ class Images(QObject):
         work, project = self._desk.work, self._desk.project
         if work is None or project is None or project.read_only:
             return
-        store = project.annotations(work.image_id)
         desk, layer = self._desk, self._desk.tool.paint_layer
+        store = project.annotations(work.image_id, desk.tool.kind)
         self._watched = layer
         self._write(lambda: desk.autosave.watch(layer, store, desk.tool.state, shown=desk.layers.shown_slice))
 
@@ -334,5 +355,5 @@ class Images(QObject):
         return self._entries.get(layer, {}).get(time)
 
 
-def _begin_title(image: LayerImage, time: int | None) -> str:
-    return "Paint on this image" if time is None else f"Paint on time point {time} of {image.n_times}"
+def _name_part(image: LayerImage, time: int | None) -> str:
+    return "this image" if time is None else f"time point {time} of {image.n_times}"

@@ -28,6 +28,11 @@ def labels_layer(labels: IntLabels, volume: Volume, *, name: str) -> LayerData:
     return labels, {"name": name} | frame_of(volume), "labels"
 
 
+def points_layer(points_vox: NDArray[Any], volume: Volume, *, name: str) -> LayerData:
+    """Turn points (N, 3) zyx, in voxels of a volume, into a layer that lies on it."""
+    return points_vox, {"name": name} | frame_of(volume), "points"
+
+
 def frame_of(volume: Volume) -> dict[str, Any]:
     """Scale, units and axis labels of a layer (Z, Y, X) that shows this volume; pixels where only ratios are known."""
     unit = "pixel" if volume.unit == RELATIVE else volume.unit

@@ -23,12 +23,13 @@ from napari_weak3d.io.project import ModelEntry
 _HEIGHT = 140
 """Of the list, pixels; it scrolls inside."""
 _ROW_HEIGHT = 20
-_EMPTY = "No models yet. Paint a few slices and press Train, or import the folder of a model that was exported."
+_EMPTY = "No models yet. Annotate and press Train, or import the folder of a model that was exported."
 _HEADERS = {
     "Name": "Double-click or F2 to rename",
     "Method": "What the model learned from",
     "Images": "Of how many images of the project it learned",
-    "Held-out IoU": "Overlap with painted slices that were held out of training, 0 to 1. A dash: not measured",
+    "Held-out score": "On annotation that was held out of training, 0 to 1: overlap (IoU) with painted slices, F1 of "
+    "found cells. A dash: not measured",
 }
 _SCOPES = {
     "image": ("This image", "Segment the image that is chosen in step 1"),
@@ -248,7 +249,7 @@ def _make_item(model: ModelEntry, *, editable: bool) -> QTreeWidgetItem:
     item = QTreeWidgetItem([model.name, model.method, str(len(model.images)), f"{score} {state}".strip() or "-"])
     item.setSizeHint(0, QSize(0, _ROW_HEIGHT))
     _set_editable(item, editable=editable)
-    says = f"held-out IoU {score}" if score else "no held-out score"
+    says = f"held-out score {score}" if score else "no held-out score"
     ends = {"unfinished": "its training can go on", "empty": "nothing was learned yet"}.get(state)
     tip = ", ".join(part for part in (f"made {model.created[:16].replace('T', ' ')}", says, ends) if part)
     for column in range(item.columnCount()):

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import napari
 
 from napari_weak3d.app.controller import controller_of
-from napari_weak3d.app.layer_data import LayerData, image_layers, labels_layer
+from napari_weak3d.app.layer_data import LayerData, image_layers, labels_layer, points_layer
 from napari_weak3d.io.project import Project, read_project_image
+from napari_weak3d.types import Annotation, Centroids, Slices, Volume
 
 PROJECT_FILE = "project.json"
 PLUGIN, DOCK = "napari-weak3d", "Weak3D: slices"
@@ -65,10 +66,19 @@ def read_layers(folder: Path) -> list[LayerData]:
             volume = read_project_image(folder, entry.id)
             names = [f"{entry.name}, channel {channel}" for channel in range(volume.n_channels)]
             layers += image_layers(volume, names=tuple(names) if len(names) > 1 else (entry.name,))
-            slices = project.annotations(entry.id).read_slices()
-            if slices is not None:
-                layers.append(labels_layer(slices.labels, volume, name=f"{entry.name} paint"))
+            for kind in project.annotated(entry.id):
+                layers += _annotation_layers(project.annotations(entry.id, kind).read(), volume, name=entry.name)
     return layers
+
+
+def _annotation_layers(annotation: Annotation | None, volume: Volume, *, name: str) -> list[LayerData]:
+    match annotation:
+        case Slices():
+            return [labels_layer(annotation.labels, volume, name=f"{name} paint")]
+        case Centroids():
+            return [points_layer(annotation.points_vox, volume, name=f"{name} clicks")]
+        case _:
+            return []
 
 
 def find_project(path: str | Sequence[str]) -> Path | None:

@@ -187,12 +187,13 @@ class Projects(QObject):
             panel.show_project("", None)
             return
         panel.show_project(project.name, project.folder, read_only=project.read_only)
-        annotated = [entry.id for entry in project.images if project.annotations(entry.id).revision() > 0]
+        kind = self._desk.tool.kind
+        annotated = [entry.id for entry in project.images if project.annotations(entry.id, kind).revision() > 0]
         panel.show_images({entry.id: entry.name for entry in project.images}, annotated=annotated)
 
 
 def _is_empty(project: Project) -> bool:
-    return not project.models and all(not project.annotations(entry.id).revision() for entry in project.images)
+    return not project.models and not any(project.annotated(entry.id) for entry in project.images)
 
 
 def _carried(old: Path, new: Path, carry: Callable[[Path, Path], None]) -> Path:

@@ -86,9 +86,10 @@ class Restoring:
         return None
 
     def _go_on(self, project: Project, shown: Sequence[str]) -> None:
-        """Paint on the first annotated image, show its last result, and offer to finish a training."""
-        annotated = [image_id for image_id in shown if project.annotations(image_id).revision() > 0]
+        """Work on the first annotated image, show its last result, and offer to finish a training."""
+        annotated = [image_id for image_id in shown if project.annotated(image_id)]
         for image_id in (annotated or list(shown))[:1]:
+            self._choose_tool(project, image_id)
             layer = self._images.layer_of(image_id)
             try:
                 self._images.begin_on(layer, image_id)
@@ -103,6 +104,12 @@ class Restoring:
                 f"The training of {model.name} was not finished.",
                 {"Go on": lambda: self._training.go_on(model.id), "Leave it": lambda: None},
             )
+
+    def _choose_tool(self, project: Project, image_id: str) -> None:
+        """Take the tool of what was annotated last, unless the one that is chosen has something there, too."""
+        kinds = project.annotated(image_id)
+        if kinds and self._desk.tool.kind not in kinds:
+            self._images.choose_tool(next(t.method for t in self._desk.tools.values() if t.kind == kinds[0]))
 
     # ---- images that are not as they were
 
@@ -120,7 +127,7 @@ class Restoring:
             )
         elif entry.source == "stored":
             panel.say(
-                f"{entry.name} was not yet copied into the project when napari ended. Its paint is kept in "
+                f"{entry.name} was not yet copied into the project when napari ended. Its annotation is kept in "
                 f"{project.folder / 'annotations' / entry.id}",
                 "error",
             )

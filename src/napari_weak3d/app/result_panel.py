@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # it measures with scipy, which the dock opens without
     from napari_weak3d.measure import ObjectMeasures
 
 _EMPTY = (
-    "No result yet. Paint a few slices and press Train: what the model makes of the image appears here, to be looked "
+    "No result yet. Annotate and press Train: what the model makes of the image appears here, to be looked "
     "through, corrected and exported. A model that is there already is applied from the list of models."
 )
 _SETTLED_MS = 150
@@ -48,10 +48,6 @@ _EXPORTS = {
     "zarr": ("Labels (OME-Zarr)...", "A label image with voxel size, for large volumes"),
 }
 _THRESHOLD_TIP = "How probable an object must be: lower grows objects, higher shrinks them; 0.5 is the model's own"
-_TAKE_OVER_TIP = (
-    "Put what the result, as you corrected it, shows in this slice into the paint layer. Mark the slice complete when "
-    "all of it is right: the next training learns from it"
-)
 
 
 class ResultPanel(QWidget):
@@ -85,7 +81,7 @@ class ResultPanel(QWidget):
         self.count.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.table = ObjectTable()
         self.take_over = QPushButton("Use this slice as annotation")
-        self.take_over.setToolTip(_TAKE_OVER_TIP)
+        self.set_take_over_tip("Take over what the result, as you corrected it, shows in this slice")
         self.export = QPushButton("Export")
         self.export.setToolTip("Write the objects to a file")
         self.export.setMinimumWidth(84)  # for the arrow of its menu
@@ -140,6 +136,10 @@ class ResultPanel(QWidget):
         )
         self.count.setText(f"{len(rows)} object{'' if len(rows) == 1 else 's'}")
         self._show_content(True)
+
+    def set_take_over_tip(self, text: str) -> None:
+        """Say what taking this slice over as annotation does."""
+        self.take_over.setToolTip(text)
 
     def select_object(self, object_id: int) -> None:
         """Select an object that was picked in the image; 0: none."""

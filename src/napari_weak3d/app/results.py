@@ -226,7 +226,7 @@ class Results(QObject):
             self._desk.say("Choose the image of this result in step 1 first", "warning")
             return
         self._desk.tool.take_over(self.result.layer)
-        self._desk.layers.activate(self._desk.tool.paint_layer)
+        self._desk.layers.activate(self._desk.tool.layer)
 
     def _toggle_uncertainty(self, on: bool) -> None:
         result = self.result

@@ -13,8 +13,8 @@ from napari_weak3d.app.jobs import JobState
 _PATIENCE_MS = 5000
 """From Stop until the button that ends the process appears."""
 _TIPS = {
-    "train": "Train on everything painted so far, for the minutes on the right",
-    "pause": "Hold the training; painting and previews go on",
+    "train": "Train on everything annotated so far, for the minutes on the right",
+    "pause": "Hold the training; annotating and previews go on",
     "resume": "Go on with the training",
     "stop": "End after the current step and keep the model",
     "kill": "End the process at once; the model is the last checkpoint, at most 20 s old",

@@ -54,6 +54,7 @@ class TrainPanel(QWidget):
         super().__init__(parent)
         self._config_class: type[TrainConfig] = TrainConfig
         self._form: ConfigForm | None = None
+        self._kept: dict[type[TrainConfig], ConfigForm | None] = {}
         self._state = JobState.IDLE
         self._curves_chosen = False
         self.minutes = _make_minutes()
@@ -71,7 +72,7 @@ class TrainPanel(QWidget):
         follow_theme(self.settings_box.toggleButton(), self._paint_arrows)
 
     def set_method(self, name: str) -> None:
-        """Offer the settings of a method.
+        """Offer the settings of a method, as they were when it was last offered.
 
         Raises
         ------
@@ -80,9 +81,14 @@ class TrainPanel(QWidget):
         """
         config_class = load_config(name)
         if config_class is not self._config_class:
-            self._config_class, self._form = config_class, None
-            self.minutes.setValue(config_class.model_fields["minutes"].default)
-            if self.settings_box.isExpanded():
+            self._kept[self._config_class] = self._form
+            self._area.takeWidget()  # setting another would delete it
+            if not self._form and self._config_class is TrainConfig:  # the first method that is offered
+                self.minutes.setValue(config_class.model_fields["minutes"].default)
+            self._config_class, self._form = config_class, self._kept.get(config_class)
+            if self._form is not None:
+                self._area.setWidget(self._form)
+            elif self.settings_box.isExpanded():
                 _ = self.form
 
     @property

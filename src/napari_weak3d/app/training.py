@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_weak3d.app import preferences
-from napari_weak3d.app.colours import preview_colormap
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import JobState, new_job_id
+from napari_weak3d.app.tools.tool import Obstacle
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import ModelEntry, Project, read_settings
 from napari_weak3d.messages import Suggest, Train
-from napari_weak3d.types import AXES, Preview, SliceIndex
+from napari_weak3d.types import Preview
 
-METHOD = "slices"
 _PREVIEW_MS = 3000
 """From one preview to asking for the next, at least."""
 _PREVIEW_SHARE = 1 / 3
@@ -65,7 +65,7 @@ class Training(QObject):
     # ---- train
 
     def train(self, start: str | None = None) -> None:
-        """Train on what is painted; asks first about slices that are painted and not complete.
+        """Train on what is annotated; asks first what the tool has to ask.
 
         Parameters
         ----------
@@ -74,35 +74,46 @@ class Training(QObject):
         """
         desk = self._desk
         if desk.work is None or desk.project is None:
-            desk.say("Choose an image and paint a slice first: step 1, then step 2", "warning")
+            desk.say(f"Choose an image and {desk.tool.words.first} first: step 1, then step 2", "warning")
             return
         if desk.busy:
             desk.say("Something is running: stop it first, or wait for its end", "warning")
             return
         if desk.writable_project() is None:
             return
-        if not desk.tool.state().annotated and not desk.tool.paint_layer.data.any():
-            desk.say("Nothing is painted yet: paint a slice, press C when it is complete, then train", "warning")
-            return
-        open_slices = desk.tool.painted_not_complete()
-        if open_slices:
-            desk.ask(
-                f"{_names(open_slices)} painted but not complete. In a complete slice what is unpainted is background.",
-                {
-                    "They are complete": lambda: self._complete(open_slices, start),
-                    "Only the painted voxels count": lambda: self._submit(start),
-                },
-            )
-            return
-        self._submit(start)
+        if start is None or self._take_tool_of(start):
+            self._settle(start, asked=None)
+
+    def _settle(self, start: str | None, *, asked: Obstacle | None) -> None:
+        """Ask what the tool has to ask, one after the other, then train."""
+        desk = self._desk
+        obstacle = desk.tool.find_obstacle()
+        if obstacle is None or (asked is not None and obstacle.text == asked.text):
+            self._submit(start)
+        elif not obstacle.answers:
+            desk.say(obstacle.text, "warning")
+        else:
+            answers = {name: partial(self._answer, act, start, obstacle) for name, act in obstacle.answers.items()}
+            desk.ask(obstacle.text, answers)
+
+    def _answer(self, act: Callable[[], None], start: str | None, obstacle: Obstacle) -> None:
+        act()
+        self._settle(start, asked=obstacle)
 
     def go_on(self, model_id: str) -> None:
         """Go on with a training that was not finished, with the settings that it began with."""
-        self._submit(model_id, same_model=True)
+        if self._take_tool_of(model_id):
+            self._submit(model_id, same_model=True)
 
-    def _complete(self, slices: Sequence[SliceIndex], start: str | None) -> None:
-        self._desk.tool.complete(slices)
-        self._submit(start)
+    def _take_tool_of(self, model_id: str) -> bool:
+        """Go on with the tool that a model learns from; False: it cannot be, and the user was told."""
+        assert self._desk.project is not None
+        try:
+            self._images.choose_tool(self._desk.project.model(model_id).method)
+        except Weak3DError as error:
+            self._desk.complain(error)
+            return False
+        return True
 
     def _submit(self, start: str | None, *, same_model: bool = False) -> None:
         desk, project = self._desk, self._desk.writable_project()
@@ -137,7 +148,7 @@ class Training(QObject):
             self._discard(model.id)
 
     def _new_model(self, project: Project, start: str | None) -> ModelEntry:
-        method = METHOD if start is None else project.model(start).method
+        method = self._desk.tool.method if start is None else project.model(start).method
         taken = {model.name for model in project.models}
         number = next(n for n in range(1, len(taken) + 2) if f"{method} {n}" not in taken)
         model = project.add_model(f"{method} {number}", method=method, images=self._images_to_learn_from(project))
@@ -147,12 +158,12 @@ class Training(QObject):
     def _images_to_learn_from(self, project: Project) -> tuple[str, ...]:
         """All annotated images that the user has not left out; the one in work comes first."""
         assert self._desk.work is not None
-        here = self._desk.work.image_id
+        here, kind = self._desk.work.image_id, self._desk.tool.kind
         left_out = self._desk.panels.project.left_out
         others = [
             entry.id
             for entry in project.images
-            if entry.id not in {here, *left_out} and project.annotations(entry.id).revision() > 0
+            if entry.id not in {here, *left_out} and project.annotations(entry.id, kind).revision() > 0
         ]
         return tuple(others) if here in left_out and others else (here, *others)
 
@@ -236,9 +247,7 @@ class Training(QObject):
         work = self._desk.work
         if work is None or work.image_id != image_id or not self.running:
             return
-        state = self._desk.tool.state()
-        colours = preview_colormap(state.classes) if state.paint == "classes" else None
-        self._desk.layers.show_preview(work.layer, preview, colormap=colours)
+        self._desk.layers.show_preview(work.layer, preview, colormap=self._desk.tool.preview_colours())
 
     def _plan_renewal(self) -> None:
         """Ask again a while after this preview, the longer the longer it took."""
@@ -271,15 +280,13 @@ class Training(QObject):
         project, work = self._desk.project, self._desk.work
         if project is None or work is None or self._images.waiting:
             return None
-        usable = [model.id for model in project.models if model.trained and work.image_id in model.images]
+        method = self._desk.tool.method
+        usable = [
+            model.id
+            for model in project.models
+            if model.trained and model.method == method and work.image_id in model.images
+        ]
         return self._trained if self._trained in usable else (usable[-1] if usable else None)
 
     def _on_suggested(self, result: dict[str, Any]) -> None:
         self._desk.tool.show_suggestion([(int(axis), int(index)) for axis, index in result["slices"]])
-
-
-def _names(slices: Sequence[SliceIndex]) -> str:
-    """ "z 3 and 10, y 5 are"."""
-    by_axis = [(AXES[axis], [str(index) for each, index in slices if each == axis]) for axis in range(len(AXES))]
-    parts = [f"{axis} {' and '.join(filter(None, [', '.join(i[:-1]), i[-1]]))}" for axis, i in by_axis if i]
-    return f"{', '.join(parts)} {'is' if len(slices) == 1 else 'are'}"

@@ -1,7 +1,14 @@
-"""What the manifest names: the dock widgets. Imports Qt and napari, never torch."""
+"""What the manifest names: the dock, opened at each of its tools. Imports Qt and napari, never torch."""
 
 from __future__ import annotations
 
-from napari_weak3d.app.dock import SlicesDock
+from typing import Any
 
-__all__ = ["SlicesDock"]
+from napari_weak3d.app.dock import Dock
+
+
+class SlicesDock(Dock):
+    """Opened by "Weak3D: slices"."""
+
+    def __init__(self, napari_viewer: Any) -> None:  # napari makes classes only, and gives the viewer by this name
+        super().__init__(napari_viewer, "slices")

@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 from napari_weak3d import methods, workflow
 from napari_weak3d.errors import StorageError, Weak3DError
-from napari_weak3d.io.models import read_description
+from napari_weak3d.io.models import read_description, read_method
 from napari_weak3d.io.project import (
-    AnnotationStore,
+    KINDS,
+    Kind,
     new_id,
+    open_annotation,
     read_project_image,
     read_project_sample,
     write_prediction,
@@ -60,10 +62,10 @@ def run(request: Request, talk: Talk) -> Result:
 
 
 def train(request: Train, talk: Talk) -> Result:
-    """Train on what is painted, and on what is painted meanwhile."""
+    """Train on what is annotated, and on what is annotated meanwhile."""
     project = Path(request.project)
     config = methods.load_config(request.method).from_settings(request.settings)
-    watch = _watch(project, request.images)
+    watch = _watch(project, request.images, kind=_kind_of(request.method))
     start = None if request.start is None else _model_folder(project, request.start)
     job = workflow.train(
         request.method, watch.samples, config=config, out=_model_folder(project, request.model), start=start
@@ -129,8 +131,9 @@ def segment_files(request: SegmentFiles, talk: Talk) -> Result:
 def suggest(request: Suggest, talk: Talk) -> Result:
     """Say which slices to paint next; none if it is stopped."""
     project = Path(request.project)
-    sample = read_project_sample(project, request.image)
-    job = workflow.suggest(_model_folder(project, request.model), sample, count=request.count)
+    model = _model_folder(project, request.model)
+    sample = read_project_sample(project, request.image, kind=_kind_of(read_method(model)))
+    job = workflow.suggest(model, sample, count=request.count)
     slices = _follow(job, talk)
     return {"slices": list(slices or ()), "stopped": slices is None}
 
@@ -182,14 +185,17 @@ def _as_part(
             yield replace(progress, step=done, total=n_parts * _PARTS, message=f"{prefix}: {progress.message}")
 
 
-def _watch(project: Path, images: tuple[str, ...]) -> AnnotationWatch:
-    stores = {
-        image: AnnotationStore(project / "annotations" / image, shape=read_project_image(project, image).shape)
-        for image in images
-    }
+def _watch(project: Path, images: tuple[str, ...], *, kind: Kind) -> AnnotationWatch:
+    stores = {image: open_annotation(project, image, kind=kind) for image in images}
     return AnnotationWatch(
-        images, read=partial(read_project_sample, project), revision=lambda image: stores[image].revision()
+        images, read=partial(read_project_sample, project, kind=kind), revision=lambda image: stores[image].revision()
     )
+
+
+def _kind_of(method: str) -> Kind:
+    """Under which the project keeps what a method learns from."""
+    noun = methods.find_method(method).annotation.lower()
+    return next(kind for kind in KINDS if kind == noun)
 
 
 def _model_folder(project: Path, model: str) -> Path:

@@ -1,4 +1,4 @@
-"""The annotation of a training's images, as it grows while the user paints on."""
+"""The annotation of a training's images, as it grows while the user works on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from napari_weak3d.errors import Weak3DError
-from napari_weak3d.io.annotations import check_slices
+from napari_weak3d.io.annotations import check_clicks, check_slices
 from napari_weak3d.messages import NewSamples
-from napari_weak3d.types import Sample, Slices
+from napari_weak3d.types import Centroids, Sample, Slices
 
 _POLL_S = 1.0
 
@@ -33,7 +33,7 @@ class AnnotationWatch:
     samples
         As they were read last. Volumes stay those that were opened first.
     note
-        Why the newest paint is not used; empty if it is.
+        Why the newest annotation is not used; empty if it is.
 
     Raises
     ------
@@ -58,11 +58,11 @@ class AnnotationWatch:
 
     @property
     def note(self) -> str:
-        """Why the newest paint is not used; empty if it is."""
-        return "; ".join(f"new paint is not used yet: {note}" for note in self._notes.values())
+        """Why the newest annotation is not used; empty if it is."""
+        return "; ".join(f"what is new is not used yet: {note}" for note in self._notes.values())
 
     def news(self) -> NewSamples | None:
-        """Give the samples anew if one has changed; what is wrong with half-done paint goes into the note."""
+        """Give the samples anew if one has changed; what is wrong with half-done work goes into the note."""
         if self._clock() - self._polled_at < _POLL_S:
             return None
         self._polled_at = self._clock()
@@ -81,7 +81,10 @@ class AnnotationWatch:
         self._revisions[number] = revision
         old, new = self.samples[number], self._read(self._images[number])
         sample = replace(old, annotation=new.annotation, region=new.region)
+        samples = (*self.samples[:number], sample, *self.samples[number + 1 :])
         if isinstance(sample.annotation, Slices):
             check_slices(sample.annotation, sample.volume)
+        elif isinstance(sample.annotation, Centroids):
+            check_clicks(samples)
         self._notes.pop(number, None)
-        self.samples = (*self.samples[:number], sample, *self.samples[number + 1 :])
+        self.samples = samples

@@ -63,15 +63,15 @@ def test_a_plane_that_is_cut_off_is_refused(length):
 
 def test_nothing_is_there_before_the_first_write(store):
     assert store.revision() == 0
-    assert store.read_slices() is None
+    assert store.read() is None
     assert store.state() is None
     assert store.painted_planes() == ()
     assert not store.folder.exists()
 
 
 def test_paint_comes_back_with_its_state(store, state):
-    assert store.write_slices(state, {2: square(1), 4: square(70_000)}) == 1
-    found = store.read_slices()
+    assert store.write(state, {2: square(1), 4: square(70_000)}) == 1
+    found = store.read()
     expected = np.zeros(SHAPE, np.int32)
     expected[2], expected[4] = square(1), square(70_000)
     np.testing.assert_array_equal(found.labels, expected)
@@ -81,78 +81,78 @@ def test_paint_comes_back_with_its_state(store, state):
 
 
 def test_a_plane_that_did_not_change_is_not_written_again(store):
-    store.write_slices(COMPLETE, {2: square(1), 4: square(2)})
+    store.write(COMPLETE, {2: square(1), 4: square(2)})
     before = planes_on_disk(store)
-    assert store.write_slices(COMPLETE, {4: square(3)}) == 2
+    assert store.write(COMPLETE, {4: square(3)}) == 2
     after = planes_on_disk(store)
     assert after["z00002-r1.plane"] == before["z00002-r1.plane"]
     assert sorted(after) == ["z00002-r1.plane", "z00004-r2.plane"]
-    np.testing.assert_array_equal(store.read_slices().labels[4], square(3))
+    np.testing.assert_array_equal(store.read().labels[4], square(3))
 
 
 def test_an_emptied_plane_leaves_the_disk(store):
-    store.write_slices(COMPLETE, {2: square(1), 4: square(2)})
-    store.write_slices(COMPLETE, {2: np.zeros(SHAPE[1:], np.int32)})
+    store.write(COMPLETE, {2: square(1), 4: square(2)})
+    store.write(COMPLETE, {2: np.zeros(SHAPE[1:], np.int32)})
     assert list(planes_on_disk(store)) == ["z00004-r1.plane"]
-    assert not store.read_slices().labels[2].any()
+    assert not store.read().labels[2].any()
 
 
 def test_the_effort_alone_makes_no_new_revision(store):
-    store.write_slices(SlicesState(effort_s=1), {2: square(1)})
-    assert store.write_slices(SlicesState(effort_s=9), {}) == 1
+    store.write(SlicesState(effort_s=1), {2: square(1)})
+    assert store.write(SlicesState(effort_s=9), {}) == 1
     assert store.state().effort_s == 9
-    assert store.write_slices(SlicesState(effort_s=9, annotated=((0, 2),)), {}) == 2
+    assert store.write(SlicesState(effort_s=9, annotated=((0, 2),)), {}) == 2
 
 
 def test_another_reader_sees_each_revision(store):
     reader = AnnotationStore(store.folder, shape=SHAPE)
     assert reader.revision() == 0
     for number in range(1, 4):
-        store.write_slices(COMPLETE, {2: square(number)})
+        store.write(COMPLETE, {2: square(number)})
         assert reader.revision() == number
-        np.testing.assert_array_equal(reader.read_slices().labels[2], square(number))
+        np.testing.assert_array_equal(reader.read().labels[2], square(number))
 
 
 def test_a_reader_that_the_writer_overtakes_reads_the_newer_revision(store, monkeypatch):
-    store.write_slices(COMPLETE, {2: square(1)})
+    store.write(COMPLETE, {2: square(1)})
     reader = AnnotationStore(store.folder, shape=SHAPE)
     read_plane, overtaken = reader._read_plane, []
 
     def slow(name):
         if not overtaken:
-            overtaken.append(store.write_slices(COMPLETE, {2: square(2)}))
+            overtaken.append(store.write(COMPLETE, {2: square(2)}))
         return read_plane(name)
 
     monkeypatch.setattr(reader, "_read_plane", slow)
-    np.testing.assert_array_equal(reader.read_slices().labels[2], square(2))
+    np.testing.assert_array_equal(reader.read().labels[2], square(2))
 
 
 @pytest.mark.parametrize(("z", "shape"), [(6, SHAPE[1:]), (-1, SHAPE[1:]), (2, (20, 31))])
 def test_paint_that_does_not_fit_is_refused_and_changes_nothing(store, z, shape):
     with pytest.raises(AnnotationError, match="does not fit"):
-        store.write_slices(COMPLETE, {2: square(1), z: np.ones(shape, np.int32)})
+        store.write(COMPLETE, {2: square(1), z: np.ones(shape, np.int32)})
     assert store.revision() == 0
 
 
 def test_a_damaged_plane_is_named(store):
-    store.write_slices(COMPLETE, {2: square(1)})
+    store.write(COMPLETE, {2: square(1)})
     file = store.folder / "z00002-r1.plane"
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(StorageError, match=r"z00002-r1\.plane is damaged"):
-        store.read_slices()
+        store.read()
 
 
 def test_a_missing_plane_is_named(store):
-    store.write_slices(COMPLETE, {2: square(1)})
+    store.write(COMPLETE, {2: square(1)})
     (store.folder / "z00002-r1.plane").unlink()
     with pytest.raises(StorageError, match=r"lacks z00002-r1\.plane"):
-        store.read_slices()
+        store.read()
 
 
 def test_paint_on_an_image_of_another_shape_is_refused(store):
-    store.write_slices(COMPLETE, {2: square(1)})
+    store.write(COMPLETE, {2: square(1)})
     with pytest.raises(StorageError, match="was made on an image of"):
-        AnnotationStore(store.folder, shape=(7, 20, 30)).read_slices()
+        AnnotationStore(store.folder, shape=(7, 20, 30)).read()
 
 
 # what can go wrong while writing
@@ -161,12 +161,12 @@ def test_paint_on_an_image_of_another_shape_is_refused(store):
 def test_a_read_only_store_says_why(tmp_path):
     store = AnnotationStore(tmp_path / "a" / "b", shape=SHAPE, read_only="ada has it open")
     with pytest.raises(StorageError, match="ada has it open"):
-        store.write_slices(COMPLETE, {2: square(1)})
+        store.write(COMPLETE, {2: square(1)})
 
 
 @pytest.mark.parametrize("allowed", range(3))
 def test_a_full_disk_leaves_the_last_revision(store, monkeypatch, allowed):
-    store.write_slices(COMPLETE, {2: square(1), 4: square(1)})
+    store.write(COMPLETE, {2: square(1), 4: square(1)})
     replace, done = os.replace, []
 
     def full(source, target):
@@ -178,10 +178,10 @@ def test_a_full_disk_leaves_the_last_revision(store, monkeypatch, allowed):
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", full)
         with pytest.raises(StorageError, match="disk is full"):
-            store.write_slices(COMPLETE, {2: square(2), 4: square(2)})
-    np.testing.assert_array_equal(store.read_slices().labels[2], square(1))
-    np.testing.assert_array_equal(store.read_slices().labels[4], square(1))
-    assert store.write_slices(COMPLETE, {2: square(3), 4: square(3)}) == 2
+            store.write(COMPLETE, {2: square(2), 4: square(2)})
+    np.testing.assert_array_equal(store.read().labels[2], square(1))
+    np.testing.assert_array_equal(store.read().labels[4], square(1))
+    assert store.write(COMPLETE, {2: square(3), 4: square(3)}) == 2
     assert sorted(planes_on_disk(store)) == ["z00002-r2.plane", "z00004-r2.plane"]
 
 
@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_the_last_revision(store, monkeypatch, allowed):
 def test_a_project_that_is_gone_is_not_made_anew(project, store):
     project.folder.rename(project.folder.with_name("elsewhere"))
     with pytest.raises(StorageError, match="is gone"):
-        store.write_slices(COMPLETE, {2: square(1)})
+        store.write(COMPLETE, {2: square(1)})
     assert not project.folder.exists()
 
 
@@ -206,7 +206,7 @@ while True:
     number += 1
     # every plane of a revision holds its number, and so does the state
     state = SlicesState(annotated=((0, number % 6),))
-    store.write_slices(state, {z: np.full((64, 64), number, np.int32) for z in range(6)})
+    store.write(state, {z: np.full((64, 64), number, np.int32) for z in range(6)})
     print(number, flush=True)
 """
 
@@ -224,11 +224,11 @@ def test_after_a_kill_at_any_moment_the_last_revision_is_whole(tmp_path):
             assert writer.stdout.readline() == "ready\n"
             told = [int(writer.stdout.readline()) for _ in range(2 + attempt)][-1]
             writer.send_signal(signal.SIGKILL)
-        slices = store.read_slices()
+        slices = store.read()
         revision = store.revision()
         assert revision >= told > last
         assert np.unique(slices.labels).tolist() == [revision]
         assert slices.annotated == ((0, revision % 6),)
         last = revision
-    store.write_slices(SlicesState(), {0: np.ones((64, 64), np.int32)})
+    store.write(SlicesState(), {0: np.ones((64, 64), np.int32)})
     assert len(list(folder.iterdir())) == 7  # six planes and the index: what the kills left behind is gone

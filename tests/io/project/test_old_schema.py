@@ -61,5 +61,5 @@ def test_its_model_and_prediction_are_there(project):
 def test_writing_to_it_works(project):
     image = project.images[0]
     store = project.annotations(image.id)
-    assert store.write_slices(store.state(), {0: np.ones((6, 8), np.int32)}) == 3
+    assert store.write(store.state(), {0: np.ones((6, 8), np.int32)}) == 3
     assert store.painted_planes() == (0, 1, 3)

@@ -14,6 +14,7 @@ import pytest
 
 from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError
 from napari_weak3d.io.project import (
+    CentroidsState,
     Project,
     SlicesState,
     default_project_folder,
@@ -54,7 +55,7 @@ def test_the_image_is_read_with_the_spacing_that_the_user_settled(project, image
 
 
 def test_a_sample_is_the_image_with_its_annotation_and_region(project, image, store, state):
-    store.write_slices(state, {2: square(2)})
+    store.write(state, {2: square(2)})
     sample = read_project_sample(project.folder, image.id)
     assert sample.region == state.region
     assert sample.annotation.annotated == state.annotated
@@ -67,12 +68,36 @@ def test_a_sample_without_paint_says_what_to_do(project, image):
         read_project_sample(project.folder, image.id)
 
 
+def test_clicks_and_paint_of_one_image_lie_side_by_side(project, image, store, state):
+    store.write(state, {2: square(2)})
+    assert project.annotated(image.id) == ("slices",)
+    clicked = CentroidsState(((1.0, 2.5, 3.0), (4.0, 5.0, 6.25)), region=((0, 5), (1, 9), (2, 8)), effort_s=7.0)
+    clicks = project.annotations(image.id, "centroids")
+    assert clicks.write(clicked, {}) == 1
+    assert clicks.write(clicked, {}) == 1
+    assert clicks.state() == clicked
+    assert project.annotated(image.id) == ("centroids", "slices")
+    sample = read_project_sample(project.folder, image.id, kind="centroids")
+    np.testing.assert_array_equal(sample.annotation.points_vox, clicked.points_vox)
+    assert sample.region == clicked.region
+    assert int((store.read().labels == 2).sum()) == 16
+    store.write(state, {2: square(1)})
+    assert clicks.read() is not None
+    assert project.annotated(image.id)[0] == "slices"
+
+
+def test_a_sample_without_clicks_says_what_to_do(project, image, store, state):
+    store.write(state, {2: square(2)})
+    with pytest.raises(AnnotationError, match="click some cells first"):
+        read_project_sample(project.folder, image.id, kind="centroids")
+
+
 def test_the_same_name_twice_is_two_images(project, raw):
     first, second = project.add_image(describe_file(raw)), project.add_image(describe_file(raw))
     assert first.name == second.name
     assert first.id != second.id
-    project.annotations(first.id).write_slices(SlicesState(), {2: square(1)})
-    assert project.annotations(second.id).read_slices() is None
+    project.annotations(first.id).write(SlicesState(), {2: square(1)})
+    assert project.annotations(second.id).read() is None
 
 
 def test_an_id_cannot_be_taken_twice_nor_lead_out_of_the_folder(project, image):
@@ -90,14 +115,14 @@ def test_an_annotated_image_cannot_become_one_of_another_shape(project, image, s
     other = tmp_path / "other.tif"
     write_image(other, np.ones((6, 20, 31)), spacing=(1, 1, 1), unit="um")
     changed = replace(describe_file(other), id=image.id)
-    store.write_slices(SlicesState(), {2: square(1)})
+    store.write(SlicesState(), {2: square(1)})
     with pytest.raises(AnnotationError, match="add it as an image of its own"):
         project.replace_image(changed)
     assert project.image(image.id) == image
 
 
 def test_a_moved_project_works_and_one_moved_with_its_images_too(project, image, raw, tmp_path, store):
-    store.write_slices(SlicesState(), {2: square(1)})
+    store.write(SlicesState(), {2: square(1)})
     project.close()
     alone = tmp_path / "far" / "away" / "project"
     shutil.copytree(project.folder, alone)
@@ -164,7 +189,7 @@ def test_a_read_only_folder_opens_and_says_why(project, image, monkeypatch):
         assert "cannot be written to (read-only file system)" in opened.read_only_reason
         assert opened.images == (image,)
         with pytest.raises(StorageError, match="cannot be written to"):
-            opened.annotations(image.id).write_slices(SlicesState(), {2: square(1)})
+            opened.annotations(image.id).write(SlicesState(), {2: square(1)})
 
 
 def test_a_full_disk_changes_nothing(project, image, monkeypatch):
@@ -195,7 +220,7 @@ def test_the_second_to_open_may_only_look_and_is_told_who_writes(project, image,
             lambda: second.add_model("a", method="slices", images=()),
             lambda: second.store_volume(read_project_image(project.folder, image.id)),
             lambda: second.delete_prediction(new_id()),
-            lambda: second.annotations(image.id).write_slices(SlicesState(), {2: square(1)}),
+            lambda: second.annotations(image.id).write(SlicesState(), {2: square(1)}),
         ]
         for write in writes:
             with pytest.raises(StorageError, match="open for writing by"):
@@ -214,7 +239,7 @@ def test_after_closing_the_next_may_write_and_the_first_no_more(project, raw, st
         with pytest.raises(StorageError, match="is closed"):
             project.add_image(describe_file(raw))
         with pytest.raises(StorageError, match="is closed"):
-            store.write_slices(SlicesState(), {2: square(1)})
+            store.write(SlicesState(), {2: square(1)})
 
 
 _HOLDER = """
@@ -362,7 +387,7 @@ def test_the_project_last_painted_in_comes_first(tmp_path, raw):
     (tmp_path / "all" / "other").mkdir()
     with Project.open(tmp_path / "all" / "first") as first:
         entry = first.add_image(describe_file(raw))
-        first.annotations(entry.id).write_slices(SlicesState(), {2: square(1)})
+        first.annotations(entry.id).write(SlicesState(), {2: square(1)})
         index = first.annotations(entry.id).folder / "index.json"
         os.utime(index, (4e9, 4e9))
     assert [place.name for place in recent_projects(base=tmp_path / "all")] == ["first", "second"]

@@ -10,6 +10,8 @@ from napari_weak3d.app.tools import edits
 from napari_weak3d.app.tools.class_table import ClassTable
 from napari_weak3d.app.tools.paint_state import Paint
 from napari_weak3d.app.tools.session import PaintSession
+from napari_weak3d.app.tools.slices_panel import SlicesPanel
+from napari_weak3d.app.tools.survey import Survey
 from napari_weak3d.types import PaintClass
 
 WARNINGS: dict[Paint, str] = {
@@ -62,6 +64,19 @@ def remove(session: PaintSession, value: int) -> None:
     session.step(f"remove class {value}", session.state.without_class(value), edit=edit)
     if int(session.layer.selected_label) == value:
         session.layer.selected_label = session.state.classes[-1].value
+
+
+def choose(session: PaintSession, paint: Paint, panel: SlicesPanel, survey: Survey) -> None:
+    """Switch between classes and objects, at once only while nothing is painted; else ask."""
+    panel.show_paint(session.state.paint)
+    if paint == session.state.paint:
+        return
+    survey.finish()
+    if any(survey.found(which).values - {0} for which in session.state.tracked):
+        answers = {f"Paint {paint}": lambda: switch(session, paint), "Cancel": lambda: None}
+        panel.ask(WARNINGS[paint], answers)
+    else:
+        switch(session, paint)
 
 
 def switch(session: PaintSession, paint: Paint) -> None:

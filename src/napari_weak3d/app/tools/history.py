@@ -48,6 +48,11 @@ class History(Generic[State]):
         """The step that redo makes again; None: nothing is left."""
         return self._undone[-1] if self._undone else None
 
+    def names(self) -> tuple[str, str]:
+        """Tell what undo and redo would do; "": nothing."""
+        undo, redo = self.undoable, self.redoable
+        return undo.name if undo else "", redo.name if redo else ""
+
     def push(self, step: Step[State]) -> None:
         """Add a step; what was undone before it cannot be made again."""
         self._done.append(step)

@@ -9,17 +9,20 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
+from napari_weak3d.app.colours import preview_colormap
 from napari_weak3d.app.layers import Layers
 from napari_weak3d.app.tools import class_steps, edits, keys
 from napari_weak3d.app.tools.content import describe
 from napari_weak3d.app.tools.effort import EffortClock
-from napari_weak3d.app.tools.paint_state import Paint, PaintState
+from napari_weak3d.app.tools.open_slices import WORDS, obstacle_of
+from napari_weak3d.app.tools.paint_state import PaintState
 from napari_weak3d.app.tools.planes import attribute, name_of, next_spaced
 from napari_weak3d.app.tools.session import PaintSession
 from napari_weak3d.app.tools.slices_panel import SlicesPanel
 from napari_weak3d.app.tools.survey import Survey
+from napari_weak3d.app.tools.tool import Obstacle
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.io.project import SlicesState
+from napari_weak3d.io.project import Kind, SlicesState
 from napari_weak3d.types import IntLabels, SliceIndex, Slices
 
 _NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
@@ -30,13 +33,11 @@ class SlicesTool(QObject):
 
     Signals
     -------
-    changed()
-        The paint, or anything :meth:`state` tells, has changed; undo and redo included.
+    changed(), message(text)
+        As :class:`~napari_weak3d.app.tools.tool.Tool` has them; undo and redo are changes, too.
     next_requested()
         The user wants the next slice to paint and none is suggested: answer with :meth:`show_suggestion`, sooner or
         later, and with no slices where no model can tell.
-    message(text)
-        For the user.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ class SlicesTool(QObject):
         The viewer's layers.
     """
 
+    method, words = "slices", WORDS
+    kind: Kind = "slices"
     changed = Signal()
     next_requested = Signal()
     message = Signal(str)
@@ -78,6 +81,8 @@ class SlicesTool(QObject):
         """The Labels layer that is painted in; None before :meth:`begin`."""
         return None if self._session is None else self._session.layer
 
+    layer = paint_layer
+
     def begin(self, image_layer: Any, slices: Slices | None = None, *, state: SlicesState | None = None) -> None:
         """Start painting on an image.
 
@@ -86,7 +91,7 @@ class SlicesTool(QObject):
         slices
             Stored slices to go on with; None: from nothing.
         state
-            Their state, of which effort and region are taken over.
+            Their state: effort and region.
 
         Raises
         ------
@@ -94,8 +99,8 @@ class SlicesTool(QObject):
             The stored slices are not of the image's shape.
         """
         self.end()
-        labels = None if slices is None else slices.labels
-        layer = self._layers.take_paint(image_layer, labels, name=f"{image_layer.name} paint")
+        paint = None if slices is None else slices.labels
+        layer = self._layers.take_paint(image_layer, paint, name=f"{image_layer.name} paint")
         self._image_layer = image_layer
         self._clock = EffortClock(state.effort_s if state is not None else 0.0)
         self._region = state.region if state is not None else None
@@ -141,6 +146,20 @@ class SlicesTool(QObject):
         self._survey.finish()
         tracked = self._require().state.tracked
         return tuple(which for which in tracked if self._is_loose(which))
+
+    def find_obstacle(self) -> Obstacle | None:
+        """Say what has to be settled before a training."""
+        is_empty = self.state().is_empty and not self.paint_layer.data.any()
+        return obstacle_of(self.painted_not_complete(), is_empty=is_empty, complete=self.complete)
+
+    def preview_colours(self) -> Any:
+        """Give the colormap of previews; None: many colours in turn."""
+        state = self._require().state
+        return preview_colormap(state.classes) if state.paint == "classes" else None
+
+    def lock(self) -> None:
+        """Let nothing be painted."""
+        self._require().layer.editable = False
 
     # ---- verbs on slices
 
@@ -348,31 +367,13 @@ class SlicesTool(QObject):
 
     def _connect_panel(self) -> None:
         panel = self._panel
-        panel.complete_pressed.connect(self.complete_shown)
-        panel.next_pressed.connect(self.next_slice)
-        panel.copy_pressed.connect(self.copy_preview)
-        panel.new_object_pressed.connect(self.new_object)
-        panel.undo_pressed.connect(self.undo)
-        panel.redo_pressed.connect(self.redo)
-        panel.paint_chosen.connect(self._choose_paint)
+        panel.connect_buttons(self)
+        panel.paint_chosen.connect(lambda paint: class_steps.choose(self._require(), paint, panel, self._survey))
         panel.labels_chosen.connect(lambda number: self.use_labels(self._layers.labels_layers()[number]))
         panel.slices.chosen.connect(lambda which: self._layers.go_to(which, self._image_layer))
         panel.slices.uncomplete_pressed.connect(self.uncomplete)
         panel.slices.delete_pressed.connect(self.delete)
         class_steps.connect(panel.classes, self._require)
-
-    def _choose_paint(self, paint: Paint) -> None:
-        """Switch between classes and objects, at once only while nothing is painted."""
-        session = self._require()
-        self._panel.show_paint(session.state.paint)
-        if paint == session.state.paint:
-            return
-        self._survey.finish()
-        if any(self._survey.found(which).values - {0} for which in session.state.tracked):
-            answers = {f"Paint {paint}": lambda: class_steps.switch(session, paint), "Cancel": lambda: None}
-            self._panel.ask(class_steps.WARNINGS[paint], answers)
-        else:
-            class_steps.switch(session, paint)
 
     def _offer_labels(self) -> None:
         self._panel.show_labels([layer.name for layer in self._layers.labels_layers()])
@@ -392,8 +393,7 @@ class SlicesTool(QObject):
             seconds=self._clock.seconds,
         )
         pending = self._pending()
-        undo, redo = session.history.undoable, session.history.redoable
         self._panel.show_content(content, chosen=int(layer.selected_label))
         self._panel.show_next(name_of(pending) if pending else "")
-        self._panel.show_undo(undo=undo.name if undo else "", redo=redo.name if redo else "")
+        self._panel.show_undo(*session.history.names())
         self._layers.show_marks(layer, content.mark)

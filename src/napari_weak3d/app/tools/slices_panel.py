@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -73,6 +74,15 @@ class SlicesPanel(QWidget):
         self.show_paint("classes")
         self.ask("", {})
 
+    def connect_buttons(self, tool: Any) -> None:
+        """Let the buttons call the verbs of the tool that paints slices."""
+        self.complete_pressed.connect(tool.complete_shown)
+        self.next_pressed.connect(tool.next_slice)
+        self.copy_pressed.connect(tool.copy_preview)
+        self.new_object_pressed.connect(tool.new_object)
+        self.undo_pressed.connect(tool.undo)
+        self.redo_pressed.connect(tool.redo)
+
     # ---- setters
 
     def show_paint(self, paint: str) -> None:
@@ -97,7 +107,7 @@ class SlicesPanel(QWidget):
         """Show which slice is suggested; an empty name where none is yet."""
         self.next.setText(f"Next slice: {name} ({KEYS.next})" if name else f"Next slice to paint ({KEYS.next})")
 
-    def show_undo(self, *, undo: str, redo: str) -> None:
+    def show_undo(self, undo: str, redo: str) -> None:
         """Show what undo and redo would do; empty: nothing."""
         for button, name, verb, keys in (
             (self.undo, undo, "Undo", "Ctrl+Z"),
@@ -144,7 +154,7 @@ class SlicesPanel(QWidget):
         self.redo.clicked.connect(self.redo_pressed)
         self.new_object.clicked.connect(self.new_object_pressed)
         self.show_next("")
-        self.show_undo(undo="", redo="")
+        self.show_undo("", "")
 
     def _make_top_row(self) -> QHBoxLayout:
         self._classes, self._objects = QRadioButton("Classes"), QRadioButton("Objects")

@@ -1,7 +1,7 @@
 """A project is a folder on disk: which images, what was annotated, the trained models, the predictions."""
 
-from napari_weak3d.io.project.annotations import AnnotationStore, SlicesState
-from napari_weak3d.io.project.content import read_project_image, read_project_sample
+from napari_weak3d.io.project.annotations import AnnotationStore
+from napari_weak3d.io.project.content import open_annotation, read_project_image, read_project_sample
 from napari_weak3d.io.project.entries import Fingerprint, ImageEntry, ModelEntry, new_id
 from napari_weak3d.io.project.identity import SourceState, find_source, fingerprint
 from napari_weak3d.io.project.images import describe_file
@@ -14,11 +14,16 @@ from napari_weak3d.io.project.predictions import (
     write_prediction,
 )
 from napari_weak3d.io.project.project import Project, check_source, store_volume
+from napari_weak3d.io.project.states import KINDS, AnnotationState, CentroidsState, Kind, SlicesState
 
 __all__ = [
+    "KINDS",
+    "AnnotationState",
     "AnnotationStore",
+    "CentroidsState",
     "Fingerprint",
     "ImageEntry",
+    "Kind",
     "ModelEntry",
     "PredictionEntry",
     "Project",
@@ -31,6 +36,7 @@ __all__ = [
     "find_source",
     "fingerprint",
     "new_id",
+    "open_annotation",
     "projects_folder",
     "read_prediction",
     "read_project_image",

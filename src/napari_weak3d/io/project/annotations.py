@@ -1,8 +1,9 @@
-"""Painted slices on disk, written while the user paints.
+"""An annotation of one image on disk, written while the user works on it.
 
 A folder holds a file per painted z plane, whose name tells the revision in which it was written, and ``index.json``,
-which says which files are valid. Files are never changed; the index is written last, and files that it no longer names
-are deleted after that. So whatever moment a crash comes at, the index and its files are a whole.
+which says which files are valid, and holds all that is not painted. Files are never changed; the index is written last,
+and files that it no longer names are deleted after that. So whatever moment a crash comes at, the index and its files
+are a whole.
 """
 
 from __future__ import annotations
@@ -12,75 +13,64 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
+from typing import Any, Generic, TypeVar
 
 from napari_weak3d.errors import AnnotationError, StorageError
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.project.planes import decode_plane, encode_plane
 from napari_weak3d.io.project.schema import from_plain, make_folder, read_json, to_plain, write_json
-from napari_weak3d.types import IntLabels, PaintClass, Region, SliceIndex, Slices
+from napari_weak3d.io.project.states import AnnotationState, CentroidsState, Kind, SlicesState
+from napari_weak3d.types import Annotation, IntLabels
 
+State = TypeVar("State")
+
+ANNOTATIONS = "annotations"
 INDEX = "index.json"
 _PLANE_FILE = re.compile(r"\.?.*z\d+-r\d+\.plane")
 
 
 @dataclass(frozen=True)
-class SlicesState:
-    """All of painted slices but the paint.
-
-    Attributes
-    ----------
-    paint, annotated, classes
-        As in :class:`~napari_weak3d.types.Slices`.
-    region
-        Where the annotation is complete; None: everywhere.
-    effort_s
-        Time spent annotating, in seconds.
-    """
-
-    paint: Literal["classes", "objects"] = "classes"
-    annotated: tuple[SliceIndex, ...] = ()
-    classes: tuple[PaintClass, ...] = ()
-    region: Region | None = None
-    effort_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Index:
+class _Index(Generic[State]):
     """What ``index.json`` holds; ``planes``: file name by z."""
 
     revision: int
     shape: tuple[int, int, int]
     planes: Mapping[int, str]
-    state: SlicesState
-    kind: Literal["slices"] = "slices"
+    state: State
+    kind: Kind
+
+
+_INDEXES: Mapping[Kind, type[_Index[Any]]] = {"slices": _Index[SlicesState], "centroids": _Index[CentroidsState]}
 
 
 class AnnotationStore:
-    """The annotation of one image, on disk.
+    """The annotation of one image, of one kind, on disk.
 
     Reading needs no lock and may go on in another process while one writes. Writing may be done from any thread.
 
     Parameters
     ----------
     folder
-        Where it lives, ``annotations/<id>`` of a project; made with the first write.
+        Where it lives, inside a project; made with the first write.
     shape
         (Z, Y, X) of the image.
+    kind
+        What is annotated: "slices", ...
     read_only
         Why nothing may be written; "" where it may. The project sets it when it is closed.
     """
 
-    def __init__(self, folder: Path, *, shape: tuple[int, int, int], read_only: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, shape: tuple[int, int, int], kind: Kind = "slices", read_only: str = ""
+    ) -> None:
         self.folder = folder
         self.shape = shape
+        self.kind = kind
         self.read_only = read_only
         self._writing = threading.Lock()
         self._seen: tuple[tuple[int, int, int], int] | None = None  # the index file's stamp, and its revision
 
-    def write_slices(self, state: SlicesState, planes: Mapping[int, IntLabels]) -> int:
+    def write(self, state: AnnotationState, planes: Mapping[int, IntLabels]) -> int:
         """Write what changed.
 
         Parameters
@@ -106,7 +96,7 @@ class AnnotationStore:
             raise StorageError(self.read_only, where=str(self.folder))
         self._check_planes(planes)
         with self._writing:
-            old = self._read_index() or _Index(0, self.shape, {}, SlicesState())
+            old = self._read_index() or _Index(0, self.shape, {}, state, self.kind)
             if old.revision and not planes and state == old.state:
                 return old.revision
             same = old.revision > 0 and not planes and replace(state, effort_s=old.state.effort_s) == old.state
@@ -119,12 +109,12 @@ class AnnotationStore:
                         temporary.write_bytes(encode_plane(plane))
                 else:
                     del names[z]
-            index = _Index(revision, self.shape, dict(sorted(names.items())), state)
+            index = _Index(revision, self.shape, dict(sorted(names.items())), state, self.kind)
             write_json(self.folder / INDEX, to_plain(index))
             self._sweep(keep=frozenset(names.values()))
             return revision
 
-    def read_slices(self) -> Slices | None:
+    def read(self) -> Annotation | None:
         """Read the last complete revision; None where nothing was ever written.
 
         Raises
@@ -135,21 +125,16 @@ class AnnotationStore:
         found = self.read_all()
         return None if found is None else found[0]
 
-    def read_all(self) -> tuple[Slices, SlicesState, int] | None:
-        """Read the slices with their state and revision, all three of one moment; else as :meth:`read_slices`."""
+    def read_all(self) -> tuple[Annotation, AnnotationState, int] | None:
+        """Read the annotation with its state and revision, all three of one moment; else as :meth:`read`."""
         found = self._read_whole()
         if found is None:
             return None
         planes, index = found
-        labels = np.zeros(self.shape, np.int32)
-        for z, plane in planes.items():
-            labels[z] = plane
-        state = index.state
-        slices = Slices(labels, paint=state.paint, annotated=state.annotated, classes=state.classes)
-        return slices, state, index.revision
+        return index.state.put_together(planes, shape=self.shape), index.state, index.revision
 
     def read_planes(self) -> dict[int, IntLabels]:
-        """Read the painted planes only, (Y, X) by z; else as :meth:`read_slices`."""
+        """Read the painted planes only, (Y, X) by z; else as :meth:`read`."""
         found = self._read_whole()
         return {} if found is None else found[0]
 
@@ -158,7 +143,7 @@ class AnnotationStore:
         index = self._read_index()
         return () if index is None else tuple(sorted(index.planes))
 
-    def state(self) -> SlicesState | None:
+    def state(self) -> AnnotationState | None:
         """Read all but the paint; None where nothing was ever written."""
         index = self._read_index()
         return None if index is None else index.state
@@ -175,10 +160,17 @@ class AnnotationStore:
             self._seen = (stamp, 0 if index is None else index.revision)
         return self._seen[1]
 
-    def _read_index(self) -> _Index | None:
+    def changed_ns(self) -> int:
+        """Tell when the last revision was written, nanoseconds since 1970; 0 where there is none."""
+        try:
+            return (self.folder / INDEX).stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _read_index(self) -> _Index[Any] | None:
         file = self.folder / INDEX
         try:
-            index = from_plain(_Index, read_json(file), file=file)
+            index = from_plain(_INDEXES[self.kind], read_json(file), file=file)
         except FileNotFoundError:
             return None
         if index.shape != self.shape:
@@ -189,7 +181,7 @@ class AnnotationStore:
             )
         return index
 
-    def _read_whole(self) -> tuple[dict[int, IntLabels], _Index] | None:
+    def _read_whole(self) -> tuple[dict[int, IntLabels], _Index[Any]] | None:
         """An index and all of its planes, however often the writer is faster."""
         index = self._read_index()
         while index is not None:
@@ -226,7 +218,8 @@ class AnnotationStore:
 
     def _make_folder(self) -> None:
         """Make it below the project; a project that is gone (a drive pulled out) is not made anew."""
-        project = self.folder.parent.parent
+        above = self.folder.parents
+        project = next((place.parent for place in above if place.name == ANNOTATIONS), above[1])
         if not project.is_dir():
             raise StorageError(
                 f"the project's folder {project} is gone: put it back, or plug its drive in", where=str(project)

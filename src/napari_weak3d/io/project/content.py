@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_weak3d.errors import AnnotationError, StorageError, VolumeError
-from napari_weak3d.io.project.annotations import AnnotationStore
+from napari_weak3d.io.project.annotations import ANNOTATIONS, AnnotationStore
 from napari_weak3d.io.project.entries import ImageEntry, is_id
 from napari_weak3d.io.project.images import open_image
 from napari_weak3d.io.project.schema import from_plain, read_json
+from napari_weak3d.io.project.states import Kind
 from napari_weak3d.types import Sample, Volume
 
 PROJECT = "project.json"
-_ANNOTATIONS = "annotations"
+_HOW_TO_BEGIN: Mapping[Kind, str] = {"slices": "paint a slice first", "centroids": "click some cells first"}
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def find_image(content: Content, image_id: str, *, folder: Path) -> ImageEntry:
     return content.images[image_id]
 
 
-def annotation_folder(folder: Path, image_id: str) -> Path:
-    """Return where the annotation of an image is, or will be written."""
-    return folder / _ANNOTATIONS / checked_id(image_id)
+def annotation_folder(folder: Path, image_id: str, kind: Kind = "slices") -> Path:
+    """Return where the annotation of an image is, or will be written: slices in its folder, others one below it."""
+    place = folder / ANNOTATIONS / checked_id(image_id)
+    return place if kind == "slices" else place / kind
 
 
 def checked_id(some_id: str) -> str:
@@ -85,19 +87,27 @@ def read_project_image(folder: str | os.PathLike[str], image_id: str) -> Volume:
     return open_image(place, find_image(read_content(place), image_id, folder=place))
 
 
-def read_project_sample(folder: str | os.PathLike[str], image_id: str) -> Sample:
-    """Read an image with its annotation as it is on disk now; needs no lock.
+def open_annotation(folder: str | os.PathLike[str], image_id: str, *, kind: Kind = "slices") -> AnnotationStore:
+    """Open the annotation of an image, to look at it; errors as for :func:`read_project_image`."""
+    place = Path(folder)
+    shape = find_image(read_content(place), image_id, folder=place).shape
+    return AnnotationStore(annotation_folder(place, image_id, kind), shape=shape, kind=kind)
+
+
+def read_project_sample(folder: str | os.PathLike[str], image_id: str, *, kind: Kind = "slices") -> Sample:
+    """Read an image with its annotation of a kind as it is on disk now; needs no lock.
 
     Raises
     ------
     AnnotationError
-        Nothing is annotated on it.
+        Nothing of this kind is annotated on it.
     StorageError, VolumeError
         As :func:`read_project_image`, or the annotation is damaged.
     """
     volume = read_project_image(folder, image_id)
-    found = AnnotationStore(annotation_folder(Path(folder), image_id), shape=volume.shape).read_all()
+    store = AnnotationStore(annotation_folder(Path(folder), image_id, kind), shape=volume.shape, kind=kind)
+    found = store.read_all()
     if found is None:
-        raise AnnotationError(f"nothing is annotated on {volume.name} yet: paint a slice first", where=volume.name)
-    slices, state, _ = found
-    return Sample(volume, slices, region=state.region)
+        raise AnnotationError(f"nothing is annotated on {volume.name} yet: {_HOW_TO_BEGIN[kind]}", where=volume.name)
+    annotation, state, _ = found
+    return Sample(volume, annotation, region=state.region)

@@ -67,5 +67,5 @@ def recent_projects(*, base: Path | None = None) -> tuple[Path, ...]:
 
 def _last_change(folder: Path) -> float:
     """Of ``project.json`` or of any annotation's index."""
-    files = [folder / PROJECT, *folder.glob("annotations/*/index.json")]
+    files = [folder / PROJECT, *folder.glob("annotations/**/index.json")]
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)

@@ -27,6 +27,7 @@ from napari_weak3d.io.project.lock import ProjectLock
 from napari_weak3d.io.project.models import copy_model, copy_out, delete_folder, look_into, opened_model
 from napari_weak3d.io.project.predictions import PredictionEntry, list_predictions
 from napari_weak3d.io.project.schema import make_folder, to_plain, write_json
+from napari_weak3d.io.project.states import KINDS, Kind
 from napari_weak3d.io.project.stored import write_stored_image
 from napari_weak3d.types import Volume
 
@@ -55,7 +56,7 @@ class Project:
         self.folder = folder
         self._content = content
         self._lock = lock
-        self._stores: dict[str, AnnotationStore] = {}
+        self._stores: dict[tuple[str, Kind], AnnotationStore] = {}
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], *, name: str = "") -> Project:
@@ -187,14 +188,15 @@ class Project:
             As for :meth:`add_image`.
         """
         old = self.image(entry.id)
-        if old.shape != entry.shape and self.annotations(entry.id).revision() > 0:
+        if old.shape != entry.shape and self.annotated(entry.id):
             raise AnnotationError(
                 f"the image {old.name} is annotated with shape {old.shape} (Z, Y, X), and the new one has "
                 f"{entry.shape}: add it as an image of its own",
                 where=old.name,
                 value=entry.shape,
             )
-        self._stores.pop(entry.id, None)
+        for kind in KINDS:
+            self._stores.pop((entry.id, kind), None)
         return self._put_image(entry)
 
     def check_source(self, image_id: str) -> SourceState:
@@ -208,13 +210,22 @@ class Project:
 
     # annotations
 
-    def annotations(self, image_id: str) -> AnnotationStore:
-        """Return the annotation of an image, which may be empty; the same object each time."""
-        if image_id not in self._stores:
-            shape = self.image(image_id).shape
-            place = annotation_folder(self.folder, image_id)
-            self._stores[image_id] = AnnotationStore(place, shape=shape, read_only=self.read_only_reason)
-        return self._stores[image_id]
+    def annotations(self, image_id: str, kind: Kind = "slices") -> AnnotationStore:
+        """Return the annotation of an image of a kind, which may be empty; the same object each time."""
+        if (image_id, kind) not in self._stores:
+            self._stores[image_id, kind] = AnnotationStore(
+                annotation_folder(self.folder, image_id, kind),
+                shape=self.image(image_id).shape,
+                kind=kind,
+                read_only=self.read_only_reason,
+            )
+        return self._stores[image_id, kind]
+
+    def annotated(self, image_id: str) -> tuple[Kind, ...]:
+        """Tell of which kinds there are annotations of an image; the one that was changed last comes first."""
+        stores = [self.annotations(image_id, kind) for kind in KINDS]
+        there = [store for store in stores if store.revision() > 0]
+        return tuple(store.kind for store in sorted(there, key=lambda store: -store.changed_ns()))
 
     # models
 

@@ -1,0 +1,48 @@
+"""What has to be said of painted slices before a training: whether those that are not complete are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from napari_weak3d.app.tools.keys import KEYS
+from napari_weak3d.app.tools.tool import Obstacle, Words
+from napari_weak3d.types import AXES, SliceIndex
+
+WORDS = Words(
+    choice="Paint slices",
+    begin="Paint on",
+    first="paint a slice",
+    take_over="Put what the result, as you corrected it, shows in this slice into the paint layer. Mark the slice "
+    "complete when all of it is right: the next training learns from it",
+)
+
+
+def obstacle_of(
+    open_slices: Sequence[SliceIndex], *, is_empty: bool, complete: Callable[[Sequence[SliceIndex]], None]
+) -> Obstacle | None:
+    """Say what stands in the way of a training.
+
+    Parameters
+    ----------
+    open_slices
+        Painted, and not complete.
+    is_empty
+        Whether nothing is painted and nothing complete.
+    complete
+        Marks slices as complete.
+    """
+    if is_empty:
+        return Obstacle(f"Nothing is painted yet: paint a slice, press {KEYS.complete} when it is complete, then train")
+    if not open_slices:
+        return None
+    return Obstacle(
+        f"{_names(open_slices)} painted but not complete. In a complete slice what is unpainted is background.",
+        {"They are complete": lambda: complete(open_slices), "Only the painted voxels count": lambda: None},
+    )
+
+
+def _names(slices: Sequence[SliceIndex]) -> str:
+    """ "z 3 and 10, y 5 are"."""
+    by_axis = [(AXES[axis], [str(index) for each, index in slices if each == axis]) for axis in range(len(AXES))]
+    parts = [f"{axis} {' and '.join(filter(None, [', '.join(i[:-1]), i[-1]]))}" for axis, i in by_axis if i]
+    return f"{', '.join(parts)} {'is' if len(slices) == 1 else 'are'}"
