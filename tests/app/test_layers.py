@@ -262,10 +262,20 @@ def test_a_result_is_a_copy_and_comes_in_front_of_its_image(viewer, layers):
 
 def test_uncertainty_is_one_layer_that_is_reused(viewer, layers):
     image = make_image(viewer)
-    first = layers.show_uncertainty(image, np.zeros(SHAPE, np.float32))
-    assert layers.show_uncertainty(image, np.ones(SHAPE, np.float32)) is first
+    first = layers.show_extra(image, np.zeros(SHAPE, np.float32), name="uncertainty")
+    assert layers.show_extra(image, np.ones(SHAPE, np.float32), name="uncertainty") is first
     assert layers.image_layers() == [image]
-    layers.hide_uncertainty()
+    layers.hide_extra("uncertainty")
+    assert list(viewer.layers) == [image]
+
+
+def test_whole_numbers_beside_a_result_are_shown_as_labels(viewer, layers):
+    image = make_image(viewer)
+    classes = layers.show_extra(image, make_labels(3), name="classes")
+    unsure = layers.show_extra(image, np.zeros(SHAPE, np.float32), name="uncertainty")
+    assert (type(classes).__name__, type(unsure).__name__) == ("Labels", "Image")
+    np.testing.assert_array_equal(classes.scale, image.scale)
+    layers.hide_extra()
     assert list(viewer.layers) == [image]
 
 

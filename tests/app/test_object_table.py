@@ -152,3 +152,14 @@ def test_thousands_of_rows_are_written_only_where_they_are_seen(table, qtbot, mo
     table.select_object(9)
     assert table.maximumHeight() <= 140
     assert 0 < len(written) < 100
+
+
+def test_classes_have_a_column_where_there_are_any(table):
+    labels = np.zeros((3, 5, 6), np.int32)
+    labels[1, 1, 1:3], labels[1, 3, 1:5] = 3, 5
+    rows = measure_objects(
+        labels, classes=np.where(labels == 3, 4, 2), class_names={2: "rod", 4: "ball"}, spacing=(1, 1, 1), unit="um"
+    )
+    assert "class" not in titles(table)
+    table.show_objects(rows, "um")
+    assert texts(table, titles(table).index("class")) == ["ball", "rod"]

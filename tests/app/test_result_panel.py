@@ -34,7 +34,7 @@ def panel(qtbot):
 
 @pytest.fixture
 def shown(panel):
-    panel.show_result(Retouch(), has_threshold=True, has_uncertainty=True)
+    panel.show_result(Retouch(), has_threshold=True, extras=("uncertainty", "classes"))
     panel.show_objects(measure(4, 100), SPACING, "um")
     return panel
 
@@ -59,15 +59,17 @@ def test_without_a_result_the_panel_says_what_to_do(panel):
 def test_a_result_shows_the_sliders_where_it_was_made_and_emits_nothing(panel, asked, qtbot):
     start = Retouch(smallest=7, fill_holes="planes")
     toggled = []
-    panel.uncertainty_toggled.connect(toggled.append)
-    panel.uncertainty.setChecked(True)
-    panel.show_result(start, has_threshold=True, has_uncertainty=True)
+    panel.show_result(start, has_threshold=True, extras=("uncertainty",))
+    panel.extra_toggled.connect(lambda name, on: toggled.append((name, on)))
+    panel.extras.menu().actions()[0].trigger()
+    panel.show_result(start, has_threshold=True, extras=("uncertainty", "classes"))
     panel.show_objects(measure(4, 100), SPACING, "um")
     qtbot.wait(400)
     assert panel.settings == start
     assert (panel.content.isVisible(), panel.empty.isVisible()) == (True, False)
     assert panel.count.text() == "2 objects"
-    assert (asked, toggled, panel.uncertainty.isChecked()) == ([], [True], False)
+    assert (asked, toggled) == ([], [("uncertainty", True)])
+    assert [action.isChecked() for action in panel.extras.menu().actions()] == [False, False]
 
 
 def test_clear_goes_back_to_saying_what_to_do(shown, asked, qtbot):
@@ -135,14 +137,14 @@ def test_the_slider_of_sizes_keeps_its_scale_when_the_largest_object_has_left(sh
     before = shown.smallest.slider.value()
     shown.show_objects(measure(4), SPACING, "um")
     assert shown.smallest.slider.value() == before
-    shown.show_result(Retouch(smallest=2), has_threshold=True, has_uncertainty=True)
+    shown.show_result(Retouch(smallest=2), has_threshold=True, extras=("uncertainty", "classes"))
     shown.show_objects(measure(4), SPACING, "um")
     assert shown.smallest.slider.value() == shown.smallest.slider.maximum() // 2
 
 
 def test_reset_goes_back_to_the_prediction_and_asks_at_once(panel, asked, qtbot):
     start = Retouch(smallest=3)
-    panel.show_result(start, has_threshold=True, has_uncertainty=False)
+    panel.show_result(start, has_threshold=True, extras=())
     panel.show_objects(measure(4, 100), SPACING, "um")
     qtbot.mouseClick(panel.reset, Qt.MouseButton.LeftButton)
     assert asked == []  # nothing to undo
@@ -154,21 +156,21 @@ def test_reset_goes_back_to_the_prediction_and_asks_at_once(panel, asked, qtbot)
 
 
 def test_what_a_result_does_not_have_is_locked(panel):
-    panel.show_result(Retouch(), has_threshold=False, has_uncertainty=False)
-    assert (panel.threshold.isEnabled(), panel.uncertainty.isEnabled()) == (False, False)
+    panel.show_result(Retouch(), has_threshold=False, extras=())
+    assert (panel.threshold.isEnabled(), panel.extras.isEnabled()) == (False, False)
     assert panel.smallest.isEnabled()
 
 
 def test_buttons_and_menu_say_what_they_are_for_once(shown, qtbot):
     heard = []
     shown.take_over_requested.connect(lambda: heard.append("take over"))
-    shown.uncertainty_toggled.connect(heard.append)
+    shown.extra_toggled.connect(lambda *told: heard.append(told))
     shown.export_requested.connect(heard.append)
     qtbot.mouseClick(shown.take_over, Qt.MouseButton.LeftButton)
-    shown.uncertainty.click()
+    shown.extras.menu().actions()[1].trigger()
     for action in shown.export.menu().actions():
         action.trigger()
-    assert heard == ["take over", True, "csv", "tiff", "zarr"]
+    assert heard == ["take over", ("classes", True), "csv", "tiff", "zarr"]
 
 
 def test_a_click_in_the_table_chooses_and_a_picked_object_is_selected_silently(shown, qtbot):
@@ -187,5 +189,5 @@ def test_the_panel_fits_the_dock(shown):
 
 def test_everything_to_press_has_a_tooltip(shown):
     widgets = (shown.threshold, shown.smallest.slider, shown.smallest.number, shown.holes, shown.reset)
-    buttons = (shown.uncertainty, shown.table, shown.take_over, shown.export)
+    buttons = (shown.extras, shown.table, shown.take_over, shown.export)
     assert all(widget.toolTip() for widget in widgets + buttons)

@@ -124,7 +124,7 @@ def lay_on(grid: Grid, layer: Any) -> None:
 
 
 def image_on(grid: Grid, data: NDArray[Any], *, name: str) -> Any:
-    """Make an Image layer that lies on a grid; it is not in any viewer yet."""
+    """Make an Image layer of shares, 0 to 1, that lies on a grid, to look through; it is not in any viewer yet."""
     return Image(
         data,
         name=name,
@@ -135,6 +135,9 @@ def image_on(grid: Grid, data: NDArray[Any], *, name: str) -> Any:
         affine=grid.affine,
         units=grid.units,
         axis_labels=grid.axis_labels,
+        colormap="inferno",
+        blending="additive",
+        contrast_limits=(0.0, 1.0),
     )
 
 

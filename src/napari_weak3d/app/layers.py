@@ -271,20 +271,21 @@ class Layers(QObject):
             own.layer.colormap = colormap
         return own.layer
 
-    def show_uncertainty(self, image_layer: Any, uncertainty: NDArray[np.float32], *, name: str = "uncertainty") -> Any:
-        """Show how unsure the model is, (Z, Y, X) in 0..1, in one layer that is reused; returns the layer."""
-        check_fit(image_layer, uncertainty.shape, name=name)
-        own = self._find("uncertainty", image_layer=image_layer)
+    def show_extra(self, image_layer: Any, voxels: NDArray[Any], *, name: str, colormap: Any = None) -> Any:
+        """Show what came beside a result: whole numbers as labels, else shares, (Z, Y, X); returns the layer."""
+        check_fit(image_layer, voxels.shape, name=name)
+        own = self._find("extra", image_layer=image_layer, name=name)
         if own is not None:
-            own.refill(uncertainty)
+            own.refill(voxels)
             return own.layer
-        layer = image_on(grid_of(image_layer), uncertainty, name=name)
-        layer.colormap, layer.blending, layer.contrast_limits = "inferno", "additive", (0.0, 1.0)
-        return self._add(layer, role="uncertainty", image_layer=image_layer, name=name).layer
+        layer = (labels_on if voxels.dtype.kind in "iu" else image_on)(grid_of(image_layer), voxels, name=name)
+        if voxels.dtype.kind in "iu":
+            layer.colormap = colormap or object_colormap()
+        return self._add(layer, role="extra", image_layer=image_layer, name=name).layer
 
-    def hide_uncertainty(self) -> None:
-        """Remove the layer of uncertainty."""
-        for own in [own for own in self._own if own.role == "uncertainty" and self.contains(own.layer)]:
+    def hide_extra(self, name: str | None = None) -> None:
+        """Remove what came beside a result and has this name; None: all of it."""
+        for own in [own for own in self._own if own.role == "extra" and name in (None, own.name)]:
             self._viewer.layers.remove(own.layer)
 
     # ---- the view

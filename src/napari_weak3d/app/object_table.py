@@ -178,6 +178,8 @@ def _make_columns(rows: Sequence[ObjectMeasures], unit: str) -> list[_Column]:
         _Column("id", "The label value", np.array([row.id for row in rows], np.int64)),
         _Column("voxels", "Number of voxels", np.array([row.n_voxels for row in rows], np.int64)),
     ]
+    if any(row.class_name for row in rows):
+        columns.append(_Column("class", "What it is", np.array([row.class_name for row in rows], np.str_)))
     if unit != RELATIVE:
         shown = _UNITS.get(unit, unit)
         diameters = np.array([row.equivalent_diameter for row in rows], np.float64)

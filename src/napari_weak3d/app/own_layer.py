@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-Role = Literal["paint", "preview", "result", "uncertainty"]
+Role = Literal["paint", "preview", "result", "extra"]
 
 
 class OwnLayer:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -47,6 +46,13 @@ _EXPORTS = {
     "tiff": ("Labels (TIFF)...", "A label image that opens calibrated in Fiji"),
     "zarr": ("Labels (OME-Zarr)...", "A label image with voxel size, for large volumes"),
 }
+_EXTRAS = {
+    "uncertainty": "Where the model is not sure",
+    "classes": "Which class each voxel is of, as the model gave it",
+    "core": "Where the middles of objects are",
+    "centres": "How near to the centre of a cell",
+    "mask": "How probable it is that there is a cell",
+}
 _THRESHOLD_TIP = "How probable an object must be: lower grows objects, higher shrinks them; 0.5 is the model's own"
 
 
@@ -62,7 +68,8 @@ class ResultPanel(QWidget):
     export_requested = Signal(str)
     """"csv", "tiff" or "zarr"."""
     take_over_requested = Signal()
-    uncertainty_toggled = Signal(bool)
+    extra_toggled = Signal(str, bool)
+    """Whether to show what came beside the labels, by name."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -75,8 +82,10 @@ class ResultPanel(QWidget):
         self.holes = _make_holes()
         self.reset = QPushButton("Reset")
         self.reset.setToolTip("Back to the result as the model gave it")
-        self.uncertainty = QCheckBox("Uncertainty")
-        self.uncertainty.setToolTip("Show where the model is not sure, as a layer of its own")
+        self.extras = QPushButton("Layers")
+        self.extras.setToolTip("Show what else the model says, each as a layer of its own")
+        self.extras.setMinimumWidth(84)  # for the arrow of its menu
+        self.extras.setMenu(QMenu(self.extras))
         self.count = QLabel()
         self.count.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.table = ObjectTable()
@@ -96,7 +105,7 @@ class ResultPanel(QWidget):
         """What the sliders say."""
         return Retouch(round(self.threshold.value(), 2), self.smallest.value(), self.holes.currentData())
 
-    def show_result(self, as_predicted: Retouch, *, has_threshold: bool, has_uncertainty: bool) -> None:
+    def show_result(self, as_predicted: Retouch, *, has_threshold: bool, extras: Sequence[str]) -> None:
         """Show the panel for another result.
 
         Parameters
@@ -105,17 +114,14 @@ class ResultPanel(QWidget):
             The settings that it was made with: where the sliders start, and Reset goes back to.
         has_threshold
             Whether its probabilities are there; else the threshold is locked.
-        has_uncertainty
-            Whether there is an uncertainty to show; its box is unticked.
+        extras
+            Names of what else there is to show; none of it is ticked.
         """
         self._as_predicted = as_predicted
         self.smallest.forget_scale()
         self.threshold.setEnabled(has_threshold)
         self.threshold.setToolTip(_THRESHOLD_TIP if has_threshold else "This result came without probabilities")
-        self.uncertainty.setEnabled(has_uncertainty)
-        self.uncertainty.blockSignals(True)
-        self.uncertainty.setChecked(False)
-        self.uncertainty.blockSignals(False)
+        self._offer_extras(extras)
         self._set_sliders(as_predicted)
         self._show_content(True)
 
@@ -151,6 +157,17 @@ class ResultPanel(QWidget):
         self._dragging.stop()
         self.table.show_objects([], RELATIVE)
         self._show_content(False)
+
+    def _offer_extras(self, names: Sequence[str]) -> None:
+        menu = self.extras.menu()
+        menu.clear()
+        menu.setToolTipsVisible(True)
+        for name in names:
+            action = menu.addAction(name.capitalize())
+            action.setCheckable(True)
+            action.setToolTip(_EXTRAS.get(name, ""))
+            action.toggled.connect(lambda on, name=name: self.extra_toggled.emit(name, on))
+        self.extras.setEnabled(bool(names))
 
     def _show_content(self, shown: bool) -> None:
         self.content.setVisible(shown)
@@ -194,7 +211,6 @@ class ResultPanel(QWidget):
         self._settled.timeout.connect(self._tell)
         self._dragging.timeout.connect(self._tell)
         self.reset.clicked.connect(self._on_reset)
-        self.uncertainty.toggled.connect(self.uncertainty_toggled)
         self.table.object_chosen.connect(self.object_chosen)
         self.take_over.clicked.connect(self.take_over_requested)
         menu = QMenu(self.export)
@@ -217,7 +233,7 @@ class ResultPanel(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(3)
         inside.addLayout(form)
-        inside.addWidget(_in_row(self.count, self.uncertainty, stretched=self.count))
+        inside.addWidget(_in_row(self.count, self.extras, stretched=self.count))
         inside.addWidget(self.table)
         inside.addWidget(_in_row(self.take_over, self.export, stretched=self.take_over))
         layout = QVBoxLayout(self)

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_weak3d.app import preferences
+from napari_weak3d.app.colours import class_colormap
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import new_job_id
@@ -74,7 +75,7 @@ class Results(QObject):
         panel.retouch_requested.connect(self.retouch)
         panel.object_chosen.connect(self.go_to_object)
         panel.take_over_requested.connect(self.take_over)
-        panel.uncertainty_toggled.connect(self._toggle_uncertainty)
+        panel.extra_toggled.connect(self._toggle_extra)
         panel.export_requested.connect(self._choose_export)
 
     # ---- from a model to a layer
@@ -151,6 +152,7 @@ class Results(QObject):
         result = Result(prediction, entry, project.folder, image_layer, layer)
         self.result = result
         self._desk.layers.hide_preview()
+        self._desk.layers.hide_extra()  # of the result before
         self._desk.background.run(
             lambda: (_make_retoucher(labels, prediction), _measure(labels, result)),
             done=lambda prepared: self._prepare(result, *prepared),
@@ -166,7 +168,7 @@ class Results(QObject):
         self._desk.panels.result.show_result(
             retoucher.as_predicted,
             has_threshold=retoucher.has_threshold,
-            has_uncertainty=result.prediction.uncertainty is not None,
+            extras=tuple(_extras_of(result.prediction)),
         )
         self._show_rows(rows)
         n = f"{len(rows)} object{'' if len(rows) == 1 else 's'}"
@@ -228,20 +230,21 @@ class Results(QObject):
         self._desk.tool.take_over(self.result.layer)
         self._desk.layers.activate(self._desk.tool.layer)
 
-    def _toggle_uncertainty(self, on: bool) -> None:
+    def _toggle_extra(self, name: str, on: bool) -> None:
+        """Show what came beside the labels, or take it out of the viewer."""
         result = self.result
-        if not on or result is None or result.prediction.uncertainty is None:
-            self._desk.layers.hide_uncertainty()
+        if not on or result is None:
+            self._desk.layers.hide_extra(name)
             return
-        uncertainty = result.prediction.uncertainty
+        stored = _extras_of(result.prediction)[name]
+        colormap = class_colormap(result.prediction.class_table) if name == "classes" else None
 
-        def show(read: NDArray[np.float32]) -> None:
+        def show(voxels: NDArray[Any]) -> None:
             if self.result is not None and self._desk.layers.contains(result.image_layer):
-                self._desk.layers.show_uncertainty(result.image_layer, read)
+                self._desk.layers.show_extra(result.image_layer, voxels, name=name, colormap=colormap)
 
-        self._desk.background.run(
-            lambda: np.array(uncertainty, dtype=np.float32), done=show, failed=self._desk.complain
-        )
+        kind = np.int32 if stored.dtype.kind in "iu" else np.float32
+        self._desk.background.run(lambda: np.array(stored, dtype=kind), done=show, failed=self._desk.complain)
 
     # ---- export
 
@@ -272,6 +275,21 @@ class Results(QObject):
         self._desk.background.run(write, done=lambda _: self._desk.say(f"Written: {path}"), failed=self._desk.complain)
 
 
+def _extras_of(prediction: StoredPrediction) -> dict[str, NDArray[Any]]:
+    """What can be shown beside the labels, by name; classes only where there is more to see than the labels show."""
+    extras: dict[str, NDArray[Any]] = {}
+    if prediction.uncertainty is not None:
+        extras["uncertainty"] = prediction.uncertainty
+    if prediction.classes is not None and len(_object_classes(prediction)) > 1:
+        extras["classes"] = prediction.classes
+    return extras | dict(prediction.images)
+
+
+def _object_classes(prediction: StoredPrediction) -> dict[int, str]:
+    """Names of the classes that have objects, by value."""
+    return {row.value: row.name for row in prediction.class_table if not row.background}
+
+
 def _read(folder: Path) -> tuple[StoredPrediction, IntLabels]:
     prediction = read_prediction(folder)
     return prediction, np.array(prediction.labels)
@@ -291,4 +309,12 @@ def _measure(labels: NDArray[Any], result: Result) -> list[ObjectMeasures]:
         volume = read_project_image(result.project, result.entry.id)
     except Weak3DError:
         volume = None
-    return measure_objects(labels, volume=volume, spacing=result.entry.spacing, unit=result.entry.unit)
+    names = _object_classes(result.prediction)
+    return measure_objects(
+        labels,
+        volume=volume,
+        classes=result.prediction.classes if len(names) > 1 else None,
+        class_names=names,
+        spacing=result.entry.spacing,
+        unit=result.entry.unit,
+    )
