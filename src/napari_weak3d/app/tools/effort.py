@@ -51,17 +51,18 @@ def effort_line(seconds: float, *, n_complete: int, n_objects: int | None, share
     done = [_count(n_complete, "slice complete", "slices complete")]
     if n_objects is not None:
         done.append(_count(n_objects, "object", "objects"))
-    line = f"{_duration(seconds)} so far: {', '.join(done)}."
+    line = f"{duration(seconds)} so far: {', '.join(done)}."
     if share <= 0 or seconds < _TOO_SHORT_S:
         return line
-    return f"{line} All of it at this rate: {_duration(seconds / share)}."
+    return f"{line} All of it at this rate: {duration(seconds / share)}."
 
 
 def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time: "40 s", "3 min", "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:

@@ -14,12 +14,22 @@ from napari_weak3d.io.project.predictions import (
     write_prediction,
 )
 from napari_weak3d.io.project.project import Project, check_source, store_volume
-from napari_weak3d.io.project.states import KINDS, AnnotationState, CentroidsState, Kind, SlicesState
+from napari_weak3d.io.project.states import (
+    KINDS,
+    AnnotationState,
+    BoxEntry,
+    BoxesState,
+    CentroidsState,
+    Kind,
+    SlicesState,
+)
 
 __all__ = [
     "KINDS",
     "AnnotationState",
     "AnnotationStore",
+    "BoxEntry",
+    "BoxesState",
     "CentroidsState",
     "Fingerprint",
     "ImageEntry",

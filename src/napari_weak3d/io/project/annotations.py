@@ -19,7 +19,7 @@ from napari_weak3d.errors import AnnotationError, StorageError
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.project.planes import decode_plane, encode_plane
 from napari_weak3d.io.project.schema import from_plain, make_folder, read_json, to_plain, write_json
-from napari_weak3d.io.project.states import AnnotationState, CentroidsState, Kind, SlicesState
+from napari_weak3d.io.project.states import AnnotationState, BoxesState, CentroidsState, Kind, SlicesState
 from napari_weak3d.types import Annotation, IntLabels
 
 State = TypeVar("State")
@@ -40,7 +40,11 @@ class _Index(Generic[State]):
     kind: Kind
 
 
-_INDEXES: Mapping[Kind, type[_Index[Any]]] = {"slices": _Index[SlicesState], "centroids": _Index[CentroidsState]}
+_INDEXES: Mapping[Kind, type[_Index[Any]]] = {
+    "slices": _Index[SlicesState],
+    "centroids": _Index[CentroidsState],
+    "boxes": _Index[BoxesState],
+}
 
 
 class AnnotationStore:

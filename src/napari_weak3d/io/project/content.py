@@ -16,7 +16,11 @@ from napari_weak3d.io.project.states import Kind
 from napari_weak3d.types import Sample, Volume
 
 PROJECT = "project.json"
-_HOW_TO_BEGIN: Mapping[Kind, str] = {"slices": "paint a slice first", "centroids": "click some cells first"}
+_HOW_TO_BEGIN: Mapping[Kind, str] = {
+    "slices": "paint a slice first",
+    "centroids": "click some cells first",
+    "boxes": "draw some boxes first",
+}
 
 
 @dataclass(frozen=True)

@@ -325,6 +325,17 @@ class Project:
         self._check_writable()
         delete_folder(self.prediction_folder(prediction_id))
 
+    def delete_old_predictions(self, image_id: str, *, keep: int) -> None:
+        """Delete all predictions of an image but the newest: each may be larger than the image.
+
+        Raises
+        ------
+        StorageError
+            The project is read-only, or the disk says no.
+        """
+        for old in self.predictions(image_id)[: -max(keep, 1)]:
+            self.delete_prediction(old.id)
+
     def _put_image(self, entry: ImageEntry) -> ImageEntry:
         complete = with_relative_path(self.folder, entry)
         self._write(replace(self._content, images={**self._content.images, entry.id: complete}))
