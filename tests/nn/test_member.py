@@ -1,5 +1,7 @@
 """A network in training: it learns, it averages, and it goes on from what it saved, to the bit."""
 
+import copy
+
 import pytest
 import torch
 
@@ -107,3 +109,15 @@ def test_a_snapshot_has_the_statistics_of_the_last_batches_and_changes_nothing(i
 def test_a_snapshot_before_the_first_step_is_the_network_as_it_is(image):
     member = make()
     assert_same(member.snapshot().state_dict(), member.averaged.state_dict())
+
+
+def test_with_frozen_norms_it_trains_as_it_predicts(image):
+    member = make()
+    member = Member(member.net, compute=COMPUTE, learning_rate=1e-2, freeze_norms_at=0.5)
+    train(member, image, range(20))
+    moving = member.net.down[0].norm1.running_mean.clone()
+    assert member.net.training
+    train(member, image, range(20, 22))
+    assert torch.equal(member.net.down[0].norm1.running_mean, moving)
+    predicting = copy.deepcopy(member.net).eval()
+    assert member.step(image, bright_or_dark(image), fraction=0.9) == bright_or_dark(image)(predicting(image)).item()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +17,8 @@ from napari_weak3d.nn.device import Precision
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
 """Logits (B, K, Z, Y, X) float32 -> scalar."""
+Measure: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
+"""The network and a batch on its device -> scalar; runs the network as ``Compute.autocast`` has it."""
 
 _WARM_UP = 20
 """Steps over which the learning rate rises."""
@@ -40,6 +43,10 @@ class Compute:
         """Move a batch (B, C, Z, Y, X), laid out as the device likes it."""
         return tensor.to(self.device, memory_format=self.precision.memory_format, non_blocking=True)
 
+    def autocast(self) -> AbstractContextManager[None]:
+        """Give the context to run a network in."""
+        return self.precision.autocast(self.device)
+
 
 class Member:
     """A network of an ensemble while it trains.
@@ -52,10 +59,19 @@ class Member:
         The network to predict with: the mean of the last weights, in evaluation mode.
     steps
         Steps taken so far.
+
+    Parameters
+    ----------
+    freeze_norms_at
+        Fraction of the training from which on batch norm goes by the statistics gathered until then, as it does in
+        prediction. Those of small patches differ from those of a volume: weights that never learned with frozen ones
+        predict worse than they train.
     """
 
-    def __init__(self, net: nn.Module, *, compute: Compute, learning_rate: float) -> None:
+    def __init__(self, net: nn.Module, *, compute: Compute, learning_rate: float, freeze_norms_at: float = 1.0) -> None:
         self.compute = compute
+        self._freeze_norms_at = freeze_norms_at
+        self._frozen = False
         self.net = net.to(compute.device).train()
         self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.steps = 0
@@ -80,13 +96,22 @@ class Member:
         -------
         The loss.
         """
+
+        def measure(net: nn.Module, batch: Tensor) -> Tensor:
+            with self.compute.autocast():
+                logits = net(batch)
+            return loss(logits.float())
+
+        return self.learn(image, measure, fraction=fraction)
+
+    def learn(self, image: Tensor, measure: Measure, *, fraction: float) -> float:
+        """Take one step on a batch as :meth:`step` does, for networks that say more than one image."""
         warm = min(1.0, (self.steps + 1) / _WARM_UP)
         self._optimizer.learning_rate = self._learning_rate * warm * max(1e-3, 1 - fraction) ** _POWER
+        self._freeze_norms(fraction >= self._freeze_norms_at)
         # Now, not after the step: one that ran out of memory halfway leaves gradients behind.
         self._optimizer.zero_grad()
-        with self.compute.precision.autocast(self.compute.device):
-            logits = self.net(self.compute.to_device(image))
-        value = loss(logits.float())
+        value = measure(self.net, self.compute.to_device(image))
         self._scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)  # type: ignore[arg-type]  # it only looks for the gradients
         nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
@@ -102,19 +127,26 @@ class Member:
         """Copy the averaged network, with batch-norm statistics measured on the last few batches.
 
         Early in a run the running statistics lag far behind the weights, and predictions are poor though the network
-        is not.
+        is not. Frozen statistics are what the weights were trained with, and stay.
         """
         net = copy.deepcopy(self.averaged)
-        norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
-        for norm in norms if self._last_images else ():
+        if self._frozen:
+            return net.eval()
+        for norm in _norms(net) if self._last_images else ():
             if norm.track_running_stats:
                 norm.reset_running_stats()
                 norm.momentum = None  # a plain mean over the batches
                 norm.train()
         for image in self._last_images:
-            with self.compute.precision.autocast(self.compute.device):
+            with self.compute.autocast():
                 net(self.compute.to_device(image))
         return net.eval()
+
+    def _freeze_norms(self, frozen: bool) -> None:
+        if frozen != self._frozen:
+            self._frozen = frozen
+            for norm in _norms(self.net):
+                norm.train(not frozen)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -143,6 +175,10 @@ class Member:
         """Begin with the weights of a trained network (warm start)."""
         self.net.load_state_dict(weights)
         self.averaged.load_state_dict(weights)
+
+
+def _norms(net: nn.Module) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
+    return [module for module in net.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
 
 
 def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks, merge_peaks
+from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks, join_peaks, merge_peaks
 
 ONES = (1.0, 1.0, 1.0)
 
@@ -60,3 +60,26 @@ def test_merged_peaks_are_means_of_groups_no_wider_than_the_distance(seed, n):
 def test_peaks_below_a_threshold_are_left_out():
     peaks = Peaks(np.zeros((2, 3)), np.array([0.5, 0.4]))
     assert peaks.above(0.5).scores.tolist() == [0.5]
+
+
+def ridge(valley):
+    """Two peaks, 1 and 0.8 high and 8 apart, with a valley between them."""
+    values = np.zeros((3, 3, 13), np.float32)
+    values[1, 1, 2:11] = np.interp(np.arange(9), [0, 4, 8], [1, valley, 0.8])
+    return values
+
+
+def test_peaks_on_one_plateau_are_one_and_beyond_a_valley_two():
+    flat, deep = (find_peaks(ridge(valley), spacing=ONES, merge_distance=1, reach=8) for valley in (0.75, 0.7))
+    np.testing.assert_allclose(flat.points_vox, [[1, 1, 2 + 8 * 0.8 / 1.8]])
+    assert deep.points_vox.tolist() == [[1, 1, 2], [1, 1, 10]]
+
+
+def test_a_plateau_wider_than_a_cell_may_be_is_several():
+    assert len(find_peaks(ridge(0.79), spacing=ONES, merge_distance=1, reach=7.9)) == 2
+    assert len(find_peaks(ridge(0.79), spacing=(1, 1, 0.5), merge_distance=1, reach=4)) == 1
+
+
+def test_a_row_of_peaks_on_a_ridge_is_not_one():
+    peaks = Peaks(np.array([[0.0, 0, x] for x in range(0, 20, 2)]), np.full(10, 0.5))
+    assert len(join_peaks(peaks, np.full((1, 1, 20), 0.5, np.float32), spacing=ONES, reach=3)) == 5

@@ -36,8 +36,9 @@ class Refinement(StrEnum):
 
 
 class Landscape(StrEnum):
-    """What is flooded from the centres."""
+    """What parts cells that touch."""
 
+    PATHS = "paths"
     INSIDE = "inside"
     DISTANCE = "distance"
     IMAGE = "image"
@@ -80,7 +81,7 @@ class CentroidsConfig(TrainConfig):
         description="Voxels in a batch: as many patches as fit, at least one.",
     )
     learning_rate: float = Field(
-        1e-2, gt=0, le=1, title="Learning rate", description="At its highest, after a warm-up."
+        3e-3, gt=0, le=1, title="Learning rate", description="At its highest, after a warm-up."
     )
     centre_share: float = Field(
         0.4,
@@ -137,9 +138,10 @@ class CentroidsConfig(TrainConfig):
         description="Least value of the centre map at a cell's centre; 0: as held-out clicks decided.",
     )
     landscape: Landscape = Field(
-        Landscape.INSIDE,
+        Landscape.PATHS,
         title="Landscape",
-        description="What parts touching cells: the network's inside, the distance to the background, or the image.",
+        description="What parts touching cells: the cheapest paths through the network's inside, or a flood of its "
+        "inside, of the distance to the background, or of the image.",
     )
     use_clicks: bool = Field(
         True,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_weak3d.errors import ConfigError
 from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
 from napari_weak3d.methods.centroids.holding_out import USUAL, choose_held_out
 from napari_weak3d.methods.centroids.networks import Pair, build_nets
@@ -27,7 +26,8 @@ from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.greys import GreyRanges
 from napari_weak3d.nn.losses import balance_classes, softmax_loss
 from napari_weak3d.nn.member import Compute, Member
-from napari_weak3d.nn.sampling import Batch, Shape, Source, Spots, draw_batch, find_spots
+from napari_weak3d.nn.patch_size import PatchSize, fit_patch
+from napari_weak3d.nn.sampling import Batch, Source, Spots, draw_batch, find_spots
 from napari_weak3d.nn.threads import ThreadTuner
 from napari_weak3d.nn.unet3d import UNet3D
 from napari_weak3d.nn.warp import UNLABELLED
@@ -45,7 +45,8 @@ _TOP = 0.7
 """The focal loss acts above this; the paper's number."""
 _BALANCE = 0.25
 """How far rare classes of the mask count more (ours; 0 not at all, 1 as much as all others)."""
-_SMALLEST_PATCH = 16
+_FREEZE_NORMS_AT = 0.4
+"""Part of a network's training after which it learns with the statistics it will predict with (ours, measured)."""
 CENTRES, MASKS = 0, 1
 """Number of the network."""
 
@@ -90,11 +91,11 @@ class Learner:
                 net.to(memory_format=self.compute.precision.memory_format),  # type: ignore[call-overload]  # not in torch's stubs
                 compute=self.compute,
                 learning_rate=self.config.learning_rate,
+                freeze_norms_at=_FREEZE_NORMS_AT,
             )
             for net in build_nets(self.scheme, self.config)
         ]
         self._patch = self._choose_patch()
-        self._batch_size = max(1, self.config.pixels // int(np.prod(self._patch)))
         self._began, self._steps_before = time.monotonic(), 0
         self._n_threads = torch.get_num_threads()
         # A number of steps promises the same model to the bit, which another number of threads would not give.
@@ -168,8 +169,8 @@ class Learner:
         batch = draw_batch(
             lesson.sources,
             lesson.spots,
-            size=self._batch_size,
-            shape=self._patch,
+            size=self._patch.batch,
+            shape=self._patch.shape,
             augmentation=AUGMENTATION,
             rng=np.random.default_rng([self.config.seed, number, member.steps]),
         )
@@ -217,39 +218,21 @@ class Learner:
 
         return loss
 
-    def _choose_patch(self) -> Shape:
-        smallest = [min(each.shape[axis] for each in self.annotated) for axis in range(3)]
-        finest = min(self.scheme.spacing)
-        z, y, x = (
-            self._round(min(round(self.config.patch * finest / along), size), axis)
-            for axis, (along, size) in enumerate(zip(self.scheme.spacing, smallest, strict=True))
-        )
-        return z, y, x
-
-    def _round(self, side: int, axis: int) -> int:
-        """Round up to what the networks take; two voxels at their coarsest level, of one there are no statistics."""
+    def _choose_patch(self) -> PatchSize:
         net = self.members[0].net
         assert isinstance(net, UNet3D)
-        step = net.multiple[axis]
-        return max(2 * step if step > 1 else 1, -(-side // step) * step)
+        smallest = [min(each.shape[axis] for each in self.annotated) for axis in range(3)]
+        finest = min(self.scheme.spacing)
+        sides = [
+            min(round(self.config.patch * finest / along), size)
+            for along, size in zip(self.scheme.spacing, smallest, strict=True)
+        ]
+        shape = fit_patch(sides, multiple=net.multiple)
+        return PatchSize(shape, max(1, self.config.pixels // int(np.prod(shape))), net.multiple)
 
     def _shrink(self) -> None:
-        if self._batch_size > 1:
-            self._batch_size //= 2
-            self.notice = f"out of memory: going on with {self._batch_size} patches a step"
-            return
-        longest = int(np.argmax(self._patch))
-        smaller = list(self._patch)
-        smaller[longest] = self._round(max(_SMALLEST_PATCH, self._patch[longest] // 2), longest)
-        if smaller[longest] >= self._patch[longest]:
-            raise ConfigError(
-                f"out of memory even with one patch of {' x '.join(map(str, self._patch))} voxels: close other "
-                "programs, choose a smaller width, or device cpu",
-                where="width",
-                value=self.config.width,
-            )
-        self._patch = smaller[0], smaller[1], smaller[2]
-        self.notice = f"out of memory: going on with patches of {' x '.join(map(str, smaller))} voxels"
+        before, self._patch = self._patch, self._patch.smaller(width=self.config.width)
+        self.notice = self._patch.describe_after(before)
 
     def continue_log(self, rows: Sequence[LogRow]) -> None:
         """Log after these rows of an earlier training; members have their steps by then."""

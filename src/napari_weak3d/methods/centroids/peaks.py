@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import squareform
 
 from napari_weak3d.types import Spacing
 
 _LARGEST_CLUSTER = 2000
 """Peaks that are clustered together at once; more in one chain of neighbours is noise, and only its best counts."""
+_VALLEY = 0.1
+"""A map that falls by less than this between two peaks shows one cell (ours, measured)."""
+_ON_LINE = 17
+"""Places between two peaks at which the map is looked at, both peaks included."""
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +40,15 @@ class Peaks:
 
 
 def find_peaks(
-    centre_map: NDArray[Any], *, spacing: Spacing, merge_distance: float, threshold: float = 0.05, blur: float = 0.0
+    centre_map: NDArray[Any],
+    *,
+    spacing: Spacing,
+    merge_distance: float,
+    threshold: float = 0.05,
+    blur: float = 0.0,
+    reach: float = 0.0,
 ) -> Peaks:
-    """Find the local maxima of a blurred centre map (all 26 neighbours at most as high), merged where close.
+    """Find the local maxima of a blurred centre map (all 26 neighbours at most as high), merged where one.
 
     Parameters
     ----------
@@ -50,6 +62,8 @@ def find_peaks(
         Least value of a maximum.
     blur
         Sigma, in the unit of the spacing: a network's maps are rough where it is unsure.
+    reach
+        As :func:`join_peaks`; 0: only distance decides.
 
     Returns
     -------
@@ -65,7 +79,8 @@ def find_peaks(
     numbers = np.arange(1, count + 1)
     points = np.array(ndimage.center_of_mass(top, plateaus, numbers)).reshape(-1, 3)
     scores = np.asarray(ndimage.maximum(values, plateaus, numbers), np.float64)
-    return merge_peaks(Peaks(points, scores), spacing=spacing, distance=merge_distance)
+    merged = merge_peaks(Peaks(points, scores), spacing=spacing, distance=merge_distance)
+    return join_peaks(merged, values, spacing=spacing, reach=reach)
 
 
 def merge_peaks(peaks: Peaks, *, spacing: Spacing, distance: float) -> Peaks:
@@ -91,7 +106,54 @@ def merge_peaks(peaks: Peaks, *, spacing: Spacing, distance: float) -> Peaks:
     ----------
     BFS-Net, section 3.4, which does not say how peaks are grouped.
     """
-    groups = _group(peaks, spacing=spacing, distance=distance)
+    pairs, lengths = _pair(peaks, spacing=spacing, distance=distance)
+    return _average(peaks, _group(peaks.scores, pairs, lengths, most=distance))
+
+
+def join_peaks(
+    peaks: Peaks, values: NDArray[np.float32], *, spacing: Spacing, reach: float, valley: float = _VALLEY
+) -> Peaks:
+    """Replace peaks between which the map hardly falls by their mean, as :func:`merge_peaks` does (ours).
+
+    Where a network is unsure where in a large cell its centre is, its map is a plateau with several maxima.
+
+    Parameters
+    ----------
+    values
+        (Z, Y, X): the map that the peaks are of.
+    reach
+        Peaks farther apart than this stay apart, in the unit of the spacing.
+    valley
+        Largest fall on the straight line between two peaks that are one, as a share of the lower one.
+
+    Returns
+    -------
+    Peaks, the highest first.
+    """
+    pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
+    if len(pairs) == 0:
+        return peaks
+    begin, end = peaks.points_vox[pairs[:, 0]], peaks.points_vox[pairs[:, 1]]
+    along = np.linspace(0, 1, _ON_LINE)[:, None, None]
+    line = (1 - along) * begin + along * end  # (places, pairs, 3)
+    lowest = (
+        ndimage.map_coordinates(values, line.reshape(-1, 3).T, order=1, mode="nearest").reshape(_ON_LINE, -1).min(0)
+    )
+    falls = 1 - lowest / np.maximum(peaks.scores[pairs].min(axis=1), _LEAST)
+    return _average(peaks, _group(peaks.scores, pairs, falls, most=valley))
+
+
+def _pair(peaks: Peaks, *, spacing: Spacing, distance: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(M, 2) rows of peaks at most so far apart, and how far: (M,)."""
+    if len(peaks) == 0:
+        return np.zeros((0, 2), np.int64), np.zeros(0)
+    places = peaks.points_vox * spacing
+    pairs: NDArray[np.int64] = cKDTree(places).query_pairs(distance, output_type="ndarray")
+    return pairs, np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
+
+
+def _average(peaks: Peaks, groups: list[NDArray[np.int64]]) -> Peaks:
+    """One peak per group of rows, the highest first."""
     points, scores = [], []
     for group in groups:
         weights = peaks.scores[group]
@@ -102,21 +164,33 @@ def merge_peaks(peaks: Peaks, *, spacing: Spacing, distance: float) -> Peaks:
     return Peaks(np.array(points).reshape(-1, 3)[order], np.array(scores, np.float64)[order])
 
 
-def _group(peaks: Peaks, *, spacing: Spacing, distance: float) -> list[NDArray[np.int64]]:
-    """Rows of the peaks that are one."""
-    if len(peaks) == 0:
+def _group(
+    scores: NDArray[np.float64], pairs: NDArray[np.int64], gaps: NDArray[np.float64], *, most: float
+) -> list[NDArray[np.int64]]:
+    """Rows that are one: of all pairs in a group the gap is at most ``most``; pairs that are not listed have none."""
+    if len(scores) == 0:
         return []
-    places = peaks.points_vox * spacing
-    pairs = cKDTree(places).query_pairs(distance, output_type="ndarray")
-    chains = _chain(len(peaks), pairs)
+    close = gaps <= most
+    pairs, gaps = pairs[close], gaps[close]
     groups: list[NDArray[np.int64]] = []
-    for chain in chains:
+    chains = _chain(len(scores), pairs)
+    of_chain = np.empty(len(scores), np.int64)
+    place = np.empty(len(scores), np.int64)
+    for number, chain in enumerate(chains):
+        of_chain[chain], place[chain] = number, np.arange(len(chain))
+    order = np.argsort(of_chain[pairs[:, 0]], kind="stable")
+    ends = np.cumsum(np.bincount(of_chain[pairs[:, 0]], minlength=len(chains)))
+    for chain, mine in zip(chains, np.split(order, ends[:-1]), strict=True):
         if len(chain) == 1:
             groups.append(chain)
         elif len(chain) > _LARGEST_CLUSTER:
-            groups.append(chain[[peaks.scores[chain].argmax()]])
+            groups.append(chain[[scores[chain].argmax()]])
         else:
-            numbers = fcluster(linkage(places[chain], "complete"), distance, criterion="distance")
+            table = np.full((len(chain), len(chain)), 2 * most + 1)
+            np.fill_diagonal(table, 0)
+            first, second = place[pairs[mine]].T
+            table[first, second] = table[second, first] = np.maximum(gaps[mine], 0)
+            numbers = fcluster(linkage(squareform(table, checks=False), "complete"), most, criterion="distance")
             groups += [chain[numbers == number] for number in np.unique(numbers)]
     return groups
 

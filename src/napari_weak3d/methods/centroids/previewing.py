@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_weak3d.methods.centroids.config import Landscape
 from napari_weak3d.methods.centroids.instances import Maps, find_instances
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.scheme import Scheme
@@ -34,7 +33,7 @@ def preview_slice(
         Maps(centre, mask, inside),
         peaks,
         radius=scheme.look.radius,
-        landscape=Landscape.INSIDE,
+        landscape=pair.config.landscape,
         spacing=annotated.spacing,
     )
     return Preview(where, np.ascontiguousarray(labels.take(index - lo, axis=axis)), sample)

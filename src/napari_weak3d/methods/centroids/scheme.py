@@ -15,6 +15,8 @@ from napari_weak3d.types import Region, Spacing
 
 _BLUR = 0.15
 """Of centre maps before peaks are looked for, in radii of the typical cell (ours)."""
+_REACH = 1.5
+"""Peaks up to this many radii apart may be of one cell; cells that touch are two apart (ours)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Scheme:
             merge_distance=self.merge_distance,
             threshold=threshold,
             blur=_BLUR * self.look.radius,
+            reach=_REACH * self.look.radius,
         )
 
 
