@@ -227,6 +227,7 @@ def test_second_viewer_may_only_look_and_says_why(painting, make_napari_viewer, 
     second.open_project(painting.desk.project.folder)
     qtbot.waitUntil(lambda: second.desk.work is not None, timeout=20_000)
     assert "another window of this napari" in second.panels.project.bar.current.text
+    assert not second.desk.tool.panel.isEnabled()
     second.train()
     assert fake_jobs.requests == []
     second.close()
@@ -424,20 +425,42 @@ def test_painting_goes_on_where_it_was_after_another_image(painting, viewer, ima
     assert len([each for each in viewer.layers if "cells paint" in each.name]) == 1
 
 
-def test_unfinished_training_is_offered_when_its_project_is_opened(training, fake_jobs, make_napari_viewer, qtbot):
-    model, folder = fake_jobs.request.model, training.desk.project.folder
-    write_model(training.desk.project, model)
-    place = training.desk.project.model_folder(model)
+@pytest.fixture
+def unfinished(training, fake_jobs):
+    """The folder of a project, closed again, with a training that was not finished, and its request."""
+    request, folder = fake_jobs.request, training.desk.project.folder
+    write_model(training.desk.project, request.model)
+    place = training.desk.project.model_folder(request.model)
     described = json.loads((place / "model.json").read_text())
     (place / "model.json").write_text(json.dumps({**described, "fraction": 0.4}))
     (place / "resume.safetensors").write_bytes(b"")
     training.close()
     fake_jobs.request, fake_jobs.state = None, type(fake_jobs.state).IDLE
+    return folder, request
+
+
+def test_unfinished_training_is_offered_when_its_project_is_opened(unfinished, fake_jobs, make_napari_viewer, qtbot):
+    folder, request = unfinished
     again = Controller(make_napari_viewer(), jobs=fake_jobs)
     again.open_project(folder)
     qtbot.waitUntil(lambda: again.desk.work is not None, timeout=20_000)
     answer(again, "Go on")
-    assert (fake_jobs.request.model, fake_jobs.request.start) == (model, model)
+    assert (fake_jobs.request.model, fake_jobs.request.start) == (request.model, request.model)
+    again.close()
+
+
+def test_training_that_was_stopped_and_gave_a_result_is_not_offered_again(
+    unfinished, fake_jobs, make_napari_viewer, qtbot
+):
+    folder, request = unfinished
+    segment = Segment(
+        job="a", project=str(folder), image=request.images[0], model=request.model, settings={"device": "auto"}
+    )
+    write_result(None, segment)
+    again = Controller(make_napari_viewer(), jobs=fake_jobs)
+    again.open_project(folder)
+    qtbot.waitUntil(lambda: again.results.result is not None, timeout=20_000)
+    assert not isinstance(again.panels.train.messages.current, Question)
     again.close()
 
 

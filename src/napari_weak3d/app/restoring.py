@@ -100,6 +100,9 @@ class Restoring:
         unfinished = [model for model in project.models if model.unfinished and model.trained]
         if unfinished and not project.read_only and self._desk.jobs.state is JobState.IDLE:
             model = unfinished[-1]
+            used = (prediction.model_id for image in project.images for prediction in project.predictions(image.id))
+            if model.id in used:  # it was stopped by hand, and gave a result
+                return
             self._desk.ask(
                 f"The training of {model.name} was not finished.",
                 {"Go on": lambda: self._training.go_on(model.id), "Leave it": lambda: None},

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from napari_weak3d.measure import ObjectMeasures
     from napari_weak3d.retouch import Retouch, Retoucher
 
+_KEPT = 3
+"""Predictions of an image that stay in the project."""
 _FILES = {
     "csv": ("Export the table of objects", "Tables (*.csv)", ".csv"),
     "tiff": ("Export the labels", "TIFF (*.tif *.tiff)", ".tif"),
@@ -103,6 +105,11 @@ class Results(QObject):
                 desk.say("The segmentation was stopped; nothing of it is kept")
                 return
             self.show(str(result["prediction"]))
+            desk.background.run(
+                lambda: project.delete_old_predictions(first, keep=_KEPT),
+                done=lambda _: None,
+                failed=lambda _: None,  # they take up space, no more
+            )
             self.segment(model_id, images=rest)
 
         desk.submit(request, done=done)

@@ -99,3 +99,11 @@ def test_a_result_of_another_image_is_not_exported(image, tmp_path):
         export_result(tmp_path / "a.tif", np.ones((1, 2, 3), np.int32), image=image)
     with pytest.raises(StorageError, match="ending"):
         export_result(tmp_path / "a.png", np.ones(SHAPE, np.int32), image=image)
+
+
+def test_of_many_predictions_of_an_image_the_newest_stay(project, image):
+    places = [project.prediction_folder(new_id()) for _ in range(4)]
+    for place, image_id in zip(places, [image.id, "beef0000", image.id, image.id], strict=True):
+        write_prediction(place, full(), image_id=image_id, model_id="abcd1234")
+    project.delete_old_predictions(image.id, keep=2)
+    assert [place.exists() for place in places] == [False, True, True, True]

@@ -160,6 +160,7 @@ class SlicesTool(QObject):
     def lock(self) -> None:
         """Let nothing be painted."""
         self._require().layer.editable = False
+        self._refresh()
 
     # ---- verbs on slices
 
@@ -380,7 +381,7 @@ class SlicesTool(QObject):
 
     def _refresh(self) -> None:
         session = self._session
-        self._panel.setEnabled(session is not None)
+        self._panel.setEnabled(session is not None and session.layer.editable)
         if session is None:
             return
         layer = session.layer
