@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from napari_weak3d import methods
 from napari_weak3d.config import TrainConfig
 from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError, Weak3DError
-from napari_weak3d.io.annotations import check_centroids, check_clicks, check_slices
+from napari_weak3d.io.annotations import check_boxes, check_centroids, check_clicks, check_drawn, check_slices
 from napari_weak3d.io.labels import check_same_shape
 from napari_weak3d.io.models import read_method
 from napari_weak3d.io.volumes import check_image
 from napari_weak3d.messages import Command
-from napari_weak3d.metrics import instance_scores, marker_scores
+from napari_weak3d.metrics import box_scores, instance_scores, marker_scores
 from napari_weak3d.types import (
     AXES,
+    Boxes,
     Centroids,
     IntLabels,
     Prediction,
@@ -76,6 +77,8 @@ def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: P
         _check_sample(sample, kind=info.annotation)
     if info.annotation == "Centroids":
         check_clicks(samples)
+    if info.annotation == "Boxes":
+        check_drawn(samples)
     _check_out(out)
     # Only now: with torch it takes seconds, and what is wrong should be said at once.
     model_class = methods.load_object(info.model)
@@ -182,19 +185,33 @@ def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, C
     return chosen
 
 
+def suggest_boxes(model: Path, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[int, ...]]:
+    """Say which boxed objects to mask next, best first, as rows of the sample's boxes.
+
+    Raises
+    ------
+    Weak3DError
+        The model cannot be read or knows no boxes, or the sample does not suit it.
+    """
+    loaded = _load(model, method="boxes")
+    _check_sample(sample, kind="Boxes")
+    chosen: tuple[int, ...] = yield from loaded.suggest_boxes(sample, count=count)
+    return chosen
+
+
 def evaluate(
-    predicted: IntLabels | Centroids,
-    truth: IntLabels | Centroids,
+    predicted: IntLabels | Centroids | Boxes,
+    truth: IntLabels | Centroids | Boxes,
     *,
     ignore_slices: Sequence[SliceIndex] = (),
     spacing: Spacing = (1.0, 1.0, 1.0),
 ) -> dict[str, float]:
-    """Score a prediction against the truth: labels against labels, points against points.
+    """Score a prediction against the truth: labels against labels, points against points, boxes against boxes.
 
     Parameters
     ----------
     predicted, truth
-        (Z, Y, X) int32 labels, or points.
+        (Z, Y, X) int32 labels, points, or boxes.
     ignore_slices
         Slices of labels that do not count: those that were painted.
     spacing
@@ -213,8 +230,10 @@ def evaluate(
     """
     if isinstance(predicted, Centroids) and isinstance(truth, Centroids):
         return asdict(marker_scores(predicted.points_vox, truth.points_vox, spacing=spacing))
-    if isinstance(predicted, Centroids) or isinstance(truth, Centroids):
-        raise Weak3DError("labels cannot be scored against points: give two of a kind")
+    if isinstance(predicted, Boxes) and isinstance(truth, Boxes):
+        return asdict(box_scores(predicted.corners, truth.corners))
+    if isinstance(predicted, Centroids | Boxes) or isinstance(truth, Centroids | Boxes):
+        raise Weak3DError("labels, points and boxes cannot be scored against each other: give two of a kind")
     if predicted.shape != truth.shape:
         raise VolumeError(
             f"the prediction has the shape {predicted.shape}, the truth {truth.shape}: they must be equal"
@@ -245,6 +264,8 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
         check_slices(sample.annotation, sample.volume)
     if isinstance(sample.annotation, Centroids) and len(sample.annotation.points_vox):
         check_centroids(sample.annotation, sample.volume)
+    if isinstance(sample.annotation, Boxes):
+        check_boxes(sample.annotation, sample.volume)
     for axis, (low, high), size in zip(AXES, sample.region or (), sample.volume.shape, strict=False):
         if not 0 <= low < high <= size:
             raise AnnotationError(

@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from napari_weak3d import methods
 from napari_weak3d.errors import ConfigError, VolumeError
 from napari_weak3d.messages import NewSamples, Pause, PreviewSlice, Resume, Stop
-from napari_weak3d.samples import click_centroids, paint_slices
+from napari_weak3d.samples import click_centroids, draw_boxes, paint_slices
 from napari_weak3d.types import Prediction, Progress, Sample, Volume
 
 
@@ -25,7 +25,12 @@ def click_some(truth, n):
     return click_centroids(truth, rng=np.random.default_rng(n), jitter=0.3 / n)
 
 
-ANNOTATE = {"Slices": paint_some, "Centroids": click_some}
+def box_some(truth, n):
+    """All objects, masks for the more of them the more there is to be."""
+    return draw_boxes(truth, rng=np.random.default_rng(0), fraction=min(1.0, n / 5))
+
+
+ANNOTATE = {"Slices": paint_some, "Centroids": click_some, "Boxes": box_some}
 """For each noun that methods learn from: how to make some of it, and more of it."""
 
 

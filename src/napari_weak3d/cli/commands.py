@@ -95,7 +95,7 @@ def run_train(options: argparse.Namespace) -> Report:
     for name in ("image", "annotation", "out"):
         if not getattr(options, name):
             raise Weak3DError(f"train needs --{name} (see: napari-weak3d train --help)", where=name)
-    if options.masks:
+    if options.masks and find_method(options.method).annotation != "Boxes":
         raise Weak3DError(f"{options.method!r} takes no --masks: they belong to boxes", where="--masks")
     config = inputs.train_config(options)
     inputs.check_model_out(options.out)
@@ -149,20 +149,21 @@ def run_segment(options: argparse.Namespace) -> Report:
 
 
 def run_evaluate(options: argparse.Namespace) -> Report:
-    """Score labels against labels, or points against points."""
+    """Score labels against labels, points against points, or boxes against boxes."""
     from napari_weak3d import workflow
     from napari_weak3d.io.annotations import parse_annotated
 
-    if _is_points(options.prediction) != _is_points(options.truth):
+    if _is_table(options.prediction) != _is_table(options.truth):
         raise Weak3DError(
             f"{options.prediction} and {options.truth} are of two kinds: score labels against labels, points (.csv) "
-            "against points",
+            "against points, boxes (.csv) against boxes",
             where="evaluate",
         )
+    boxed = all(_is_table(path) and _holds_boxes(path) for path in (options.prediction, options.truth))
     ignored = parse_annotated(options.ignore_slices) if options.ignore_slices else ()
     return workflow.evaluate(
-        _read_scorable(options.prediction),
-        _read_scorable(options.truth),
+        _read_scorable(options.prediction, boxed=boxed),
+        _read_scorable(options.truth, boxed=boxed),
         ignore_slices=ignored,
         spacing=options.spacing or (1.0, 1.0, 1.0),
     )
@@ -183,13 +184,17 @@ def run_measure(options: argparse.Namespace) -> Report:
 
 
 def run_suggest(options: argparse.Namespace) -> Report:
-    """Name the slices to paint next, the most useful first."""
+    """Name the slices to paint, or the boxes to mask, next, the most useful first."""
     inputs.check_model_in(options.model)
     sample = _read_suggest_sample(options)
 
     from napari_weak3d import workflow
     from napari_weak3d.cli.bar import follow
+    from napari_weak3d.types import Boxes
 
+    if isinstance(sample.annotation, Boxes):
+        rows = follow(workflow.suggest_boxes(options.model, sample, count=options.count))
+        return {"boxes": [row + 1 for row in rows]}
     chosen = follow(workflow.suggest(options.model, sample, count=options.count))
     return {"slices": _name_slices(chosen)}
 
@@ -203,8 +208,16 @@ def _read_suggest_sample(options: argparse.Namespace) -> Sample:
     annotated = options.annotated[0] if options.annotated else None
     if options.annotation is not None:
         return inputs.read_sample(
-            options, kind=kind, image=options.image, annotation=options.annotation, annotated=annotated, region=None
+            options,
+            kind=kind,
+            image=options.image,
+            annotation=options.annotation,
+            masks=options.masks,
+            annotated=annotated,
+            region=None,
         )
+    if kind == "Boxes":
+        raise Weak3DError("a model of boxes says which of them to mask next: give --annotation", where="--annotation")
     if annotated is not None:
         raise Weak3DError("--annotated says which slices of --annotation are complete: give both", where="--annotated")
     import numpy as np
@@ -223,16 +236,25 @@ def _name_slices(chosen: Sequence[SliceIndex]) -> list[str]:
     return [text for index in chosen for text in format_annotated([index])]
 
 
-def _is_points(path: Path) -> bool:
+def _is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def _read_scorable(path: Path) -> Any:
-    """Points from a CSV, else labels."""
-    from napari_weak3d.io.annotations import read_centroids
+def _holds_boxes(path: Path) -> bool:
+    """Whether a table has boxes; one of objects has centres too."""
+    from napari_weak3d.io.annotations.tables import read_table
+
+    return "z0" in read_table(path).columns
+
+
+def _read_scorable(path: Path, *, boxed: bool) -> Any:
+    """Boxes or points from a CSV, else labels."""
+    from napari_weak3d.io.annotations import read_boxes, read_centroids
     from napari_weak3d.io.volumes import read_labels
 
-    return read_centroids(path) if _is_points(path) else read_labels(path)
+    if not _is_table(path):
+        return read_labels(path)
+    return read_boxes(path) if boxed else read_centroids(path)
 
 
 def _last_state(newest: deque[Progress]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, Stora
 
 if TYPE_CHECKING:
     from napari_weak3d.config import TrainConfig
-    from napari_weak3d.types import Centroids, Region, Sample, Slices, Volume
+    from napari_weak3d.types import Boxes, Centroids, Region, Sample, Slices, Volume
 
 Value = TypeVar("Value")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -102,7 +102,7 @@ def describe_config(config: type[TrainConfig]) -> dict[str, str]:
 
 def read_samples(options: argparse.Namespace) -> list[Sample]:
     """Read images and annotations, pair them up in their order, and check that each pair fits."""
-    from napari_weak3d.io.annotations import check_clicks
+    from napari_weak3d.io.annotations import check_clicks, check_drawn
     from napari_weak3d.methods import find_method
 
     kind, n = find_method(options.method).annotation, len(options.image)
@@ -111,14 +111,22 @@ def read_samples(options: argparse.Namespace) -> list[Sample]:
             f"{n} --image but {len(options.annotation)} --annotation: give one per image, in the same order",
             where="--annotation",
         )
+    if options.masks and len(options.masks) != n:
+        raise AnnotationError(
+            f"{n} --image but {len(options.masks)} --masks: give one per image, in the same order", where="--masks"
+        )
     annotated = _one_per_image(options.annotated, n, option="--annotated")
     regions = _one_per_image(options.region, n, option="--region")
     samples = [
-        read_sample(options, kind=kind, image=image, annotation=annotation, annotated=texts, region=region)
-        for image, annotation, texts, region in zip(options.image, options.annotation, annotated, regions, strict=True)
+        read_sample(options, kind=kind, image=image, annotation=annotation, masks=mask, annotated=texts, region=region)
+        for image, annotation, mask, texts, region in zip(
+            options.image, options.annotation, options.masks or [None] * n, annotated, regions, strict=True
+        )
     ]
     if kind == "Centroids":
         check_clicks(samples)
+    if kind == "Boxes":
+        check_drawn(samples)
     return samples
 
 
@@ -128,6 +136,7 @@ def read_sample(
     kind: str,
     image: Path,
     annotation: Path,
+    masks: Path | None,
     annotated: list[str] | None,
     region: Region | None,
 ) -> Sample:
@@ -135,11 +144,15 @@ def read_sample(
     from napari_weak3d.types import Sample
 
     volume = read_image(image, options=options)
-    weak_labels: Slices | Centroids = (
-        _read_clicks(annotation, volume, options=options, annotated=annotated)
-        if kind == "Centroids"
-        else _read_slices(annotation, volume, options=options, annotated=annotated)
-    )
+    weak_labels: Slices | Centroids | Boxes
+    if kind == "Slices":
+        weak_labels = _read_slices(annotation, volume, options=options, annotated=annotated)
+    else:
+        _refuse_slice_options(options, annotated=annotated, kind=kind)
+        if kind == "Boxes":
+            weak_labels = _read_boxes(annotation, volume, masks=masks)
+        else:
+            weak_labels = read_clicks(annotation, volume=volume)
     if region is not None:
         _check_region(region, volume=volume)
     return Sample(volume, weak_labels, region)
@@ -157,11 +170,21 @@ def _read_slices(path: Path, volume: Volume, *, options: argparse.Namespace, ann
     )
 
 
-def _read_clicks(path: Path, volume: Volume, *, options: argparse.Namespace, annotated: list[str] | None) -> Centroids:
+def _refuse_slice_options(options: argparse.Namespace, *, annotated: list[str] | None, kind: str) -> None:
+    what = {"Centroids": "clicks", "Boxes": "boxes"}[kind]
     for name, value in (("annotated", annotated), ("paint", options.paint), ("background", options.background)):
         if value is not None:
-            raise AnnotationError(f"--{name} belongs to painted slices: leave it out with clicks", where=f"--{name}")
-    return read_clicks(path, volume=volume)
+            raise AnnotationError(f"--{name} belongs to painted slices: leave it out with {what}", where=f"--{name}")
+
+
+def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
+    from napari_weak3d.io.annotations import check_boxes, read_boxes
+
+    if path.suffix.lower() != ".csv":
+        raise AnnotationError(f"{path} is no .csv: boxes come as a table of z0, y0, x0, z1, y1, x1", where=str(path))
+    boxes = read_boxes(path, masks=masks)
+    check_boxes(boxes, volume)
+    return boxes
 
 
 def read_clicks(path: Path, *, volume: Volume) -> Centroids:

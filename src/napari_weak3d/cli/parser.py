@@ -84,10 +84,10 @@ def _add_weaken(commands: _Commands) -> None:
 
 def _add_train(commands: _Commands) -> None:
     parser = _add_command(commands, "train", summary="train a model on your labels")
-    parser.add_argument("method", metavar="METHOD", help="slices or centroids (boxes are planned)")
+    parser.add_argument("method", metavar="METHOD", help="slices, centroids or boxes")
     _add_files(parser, "--image", text="volume to learn from; several: one model of all")
-    _add_files(parser, "--annotation", text="painted slices (label image) or centroids (.csv), one per image")
-    _add_files(parser, "--masks", text="label image of masks, one per image (boxes, planned)")
+    _add_files(parser, "--annotation", text="painted slices (label image), centroids or boxes (.csv), one per image")
+    _add_files(parser, "--masks", text="label image of the boxes' masks, one per image (boxes)")
     _add_annotated(parser)
     _add_paint(parser)
     parser.add_argument(
@@ -124,8 +124,8 @@ def _add_segment(commands: _Commands) -> None:
 
 def _add_evaluate(commands: _Commands) -> None:
     parser = _add_command(commands, "evaluate", summary="score a prediction against a truth")
-    parser.add_argument("prediction", type=Path, metavar="PREDICTION", help="label image, or CSV of points")
-    parser.add_argument("truth", type=Path, metavar="TRUTH", help="label image, or CSV of points")
+    parser.add_argument("prediction", type=Path, metavar="PREDICTION", help="label image, or CSV of points or boxes")
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="label image, or CSV of points or boxes")
     parser.add_argument(
         "--ignore-slices", nargs="+", action="extend", default=[], metavar="z:3,10", help="slices not to score"
     )
@@ -141,11 +141,12 @@ def _add_measure(commands: _Commands) -> None:
 
 
 def _add_suggest(commands: _Commands) -> None:
-    parser = _add_command(commands, "suggest", summary="say which slices to paint next")
+    parser = _add_command(commands, "suggest", summary="say which slices to paint, or boxes to mask, next")
     _add_model_and_image(parser)
     parser.add_argument(
-        "--annotation", type=Path, metavar="FILE", help="what is painted or clicked by now; without: nothing"
+        "--annotation", type=Path, metavar="FILE", help="what is painted, clicked or boxed by now; without: nothing"
     )
+    parser.add_argument("--masks", type=Path, metavar="FILE", help="label image of the boxes' masks (boxes)")
     _add_annotated(parser)
     _add_paint(parser)
     _add_geometry(parser)

@@ -33,8 +33,13 @@ METHODS: dict[str, MethodInfo] = {
         config="napari_weak3d.methods.centroids.config:CentroidsConfig",
         model="napari_weak3d.methods.centroids.model:CentroidsModel",
     ),
+    "boxes": MethodInfo(
+        title="3D boxes, masks for a few (Zhao et al.)",
+        annotation="Boxes",
+        config="napari_weak3d.methods.boxes.config:BoxesConfig",
+        model="napari_weak3d.methods.boxes.model:BoxesModel",
+    ),
 }
-PLANNED = ("boxes",)
 
 
 def find_method(name: str) -> MethodInfo:
@@ -43,12 +48,11 @@ def find_method(name: str) -> MethodInfo:
     Raises
     ------
     Weak3DError
-        It is not there (yet); the message lists what is.
+        It is not there; the message lists what is.
     """
     if name in METHODS:
         return METHODS[name]
-    state = "is planned and not there yet" if name in PLANNED else "is not a method"
-    raise Weak3DError(f"{name!r} {state}: there is {', '.join(METHODS)}", where="method", value=name)
+    raise Weak3DError(f"{name!r} is not a method: there is {', '.join(METHODS)}", where="method", value=name)
 
 
 def load_config(name: str) -> type[TrainConfig]:

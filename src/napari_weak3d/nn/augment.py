@@ -50,6 +50,8 @@ class Augmentation:
         For each axis.
     swap_chance
         Of a random order of those axes that have the same spacing.
+    swapped_axes
+        The axes that may be in it.
     in_plane_degrees, out_of_plane_degrees
         Largest rotation about z, and about y and x.
     scale, axis_scale
@@ -63,6 +65,7 @@ class Augmentation:
 
     flip_chance: float = 0.5
     swap_chance: float = 0.5
+    swapped_axes: tuple[int, ...] = (0, 1, 2)
     rotate_chance: float = 0.5
     in_plane_degrees: float = 180.0
     out_of_plane_degrees: float = 30.0
@@ -208,7 +211,8 @@ def _sample_turn(spacing: Spacing, *, augmentation: Augmentation, rng: np.random
     """Draw a signed permutation: flips, and swaps of axes of equal spacing."""
     order = np.arange(3)
     swaps = rng.random() < augmentation.swap_chance
-    for group in {along: np.flatnonzero(np.isclose(spacing, along)) for along in spacing}.values():
+    for equal in {along: np.flatnonzero(np.isclose(spacing, along)) for along in spacing}.values():
+        group = equal[np.isin(equal, augmentation.swapped_axes)]
         shuffled = rng.permutation(group)
         if swaps:
             order[group] = shuffled

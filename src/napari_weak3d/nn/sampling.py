@@ -146,7 +146,7 @@ def _draw_patch(
     view = source.view.reversed() if rng.random() < augmentation.flip_chance else source.view
     # The spot lies anywhere in the patch, not in its middle: context differs, and so does the distance to the border.
     centre_vox = [
-        _keep_inside(at + rng.uniform(-0.5, 0.5) * side * (side > 1), side=side, length=length)
+        keep_inside(at + rng.uniform(-0.5, 0.5) * side * (side > 1), side=side, length=length)
         for at, side, length in zip(centre, shape, source.labels.shape, strict=True)
     ]
     grid = sample_grid(
@@ -184,7 +184,7 @@ class _Unhidden:
         return np.where(np.isin(planes, self._hidden)[:, None, None], UNLABELLED, self._labels[where])
 
 
-def _keep_inside(at: float, *, side: int, length: int) -> float:
+def keep_inside(at: float, *, side: int, length: int) -> float:
     """Move a centre so that a patch of this side reaches over the volume's face as little as it can."""
     half = side / 2
     return length / 2 - 0.5 if side >= length else float(np.clip(at, half - 0.5, length - half - 0.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -25,7 +25,10 @@ __all__ = [
     "predict_tiles",
     "predict_volume",
     "read_box",
+    "with_smaller_tiles",
 ]
+
+Result = TypeVar("Result")
 
 Predict: TypeAlias = Callable[[Tensor], Tensor]
 """(B, C, Z, Y, X) float32 on the processor -> (B, K, Z, Y, X) on any device, smaller by the margin if unpadded."""
@@ -75,10 +78,45 @@ def predict_volume(
         Memory runs out with the smallest tile that the network takes.
     """
     shape: Shape = tuple(source.shape[1:])
+    return with_smaller_tiles(
+        lambda plan, size: predict_tiles(predict, source, plan=plan, out=out, batch=size),
+        shape,
+        planner=planner,
+        tile=tile,
+        batch=batch,
+        on_shrink=on_shrink,
+    )
+
+
+def with_smaller_tiles(
+    work: Callable[[TilePlan, int], Iterator[Result]],
+    shape: Shape,
+    *,
+    planner: Planner,
+    tile: Shape,
+    batch: int = 1,
+    on_shrink: Callable[[str], None] | None = None,
+) -> Iterator[Result]:
+    """Work through the tiles of a volume, and begin anew with smaller ones where memory runs out.
+
+    Parameters
+    ----------
+    work
+        Gets a plan and how many tiles to take at a time; what it yields is passed on. It must be able to begin anew.
+    shape
+        (Z, Y, X) of the volume.
+    planner, tile, batch, on_shrink
+        As in :func:`predict_volume`.
+
+    Raises
+    ------
+    ConfigError
+        Memory runs out with the smallest tile that the network takes.
+    """
     plan = planner(shape, tile=tile)
     while True:
         try:
-            yield from predict_tiles(predict, source, plan=plan, out=out, batch=batch)
+            yield from work(plan, batch)
             return
         except Exception as error:
             if not is_out_of_memory(error):

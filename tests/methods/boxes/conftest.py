@@ -1,10 +1,22 @@
-"""What tests of boxes share: random boxes, and an overlap in plain words."""
+"""What tests of boxes share: random boxes, an overlap in plain words, a tiny model, and learners to play with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+
+from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.learner import Learner
+from napari_weak3d.methods.boxes.model import BoxesModel
+from napari_weak3d.methods.boxes.starting import make_scheme
+from napari_weak3d.methods.boxes.volumes import annotate, view_volume
+from napari_weak3d.nn.device import Precision
+from napari_weak3d.nn.member import Compute
+from napari_weak3d.samples import draw_boxes as box_objects
+from napari_weak3d.types import Sample
+
+CPU = Compute(torch.device("cpu"), Precision(torch.float32, channels_last=False))
 
 
 @pytest.fixture
@@ -37,3 +49,39 @@ def _slow_iou(box, other):
 @pytest.fixture
 def slow_iou():
     return _slow_iou
+
+
+@pytest.fixture(scope="session")
+def sample(cells, truth):
+    """Three boxed cells, two of them with masks."""
+    return Sample(cells, box_objects(truth, rng=np.random.default_rng(0), fraction=0.67))
+
+
+@pytest.fixture(scope="session")
+def config(tiny):
+    known = {name: value for name, value in tiny.items() if name in BoxesConfig.model_fields}
+
+    def make(**changed):
+        return BoxesConfig.from_settings({**known, **changed})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(config, sample, finish, tmp_path_factory):
+    """The folder of a model."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    finish(BoxesModel.fit([sample], config=config(), folder=folder))
+    return folder
+
+
+@pytest.fixture
+def make_learner(config, sample):
+    def make(samples=None, **changed):
+        samples = tuple(samples or [sample])
+        settings = config(**changed)
+        scheme = make_scheme(samples, config=settings, start=None)
+        annotated = [annotate(each, view_volume(each.volume), classes=scheme.classes) for each in samples]
+        return Learner(samples, scheme, settings, CPU, save_to=lambda learner: None, annotated=annotated)
+
+    return make

@@ -13,7 +13,7 @@ SIZES = np.array([[4.0, 10, 10], [8, 30, 30]])
 """They span over a factor of two: two layers with anchors."""
 
 
-def build(*, spacing=(1.0, 1.0, 1.0), stem=1, levels=3, n_classes=2, sizes=SIZES):
+def build(*, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, sizes=SIZES):
     torch.manual_seed(0)
     _, strides = plan_backbone(spacing, stem=stem, levels=levels)
     layers = plan_anchors(sizes, strides=strides)
@@ -21,11 +21,21 @@ def build(*, spacing=(1.0, 1.0, 1.0), stem=1, levels=3, n_classes=2, sizes=SIZES
 
 
 def test_strides_follow_the_spacing_behind_the_stem():
-    assert plan_backbone((1, 1, 1), stem=1, levels=3)[1] == [(1, 1, 1), (2, 2, 2), (4, 4, 4)]
-    assert plan_backbone((4, 1, 1), stem=2, levels=3)[1] == [(1, 2, 2), (1, 4, 4), (2, 8, 8)]
+    assert plan_backbone((1, 1, 1), stem=(1, 1, 1), levels=3)[1] == [(1, 1, 1), (2, 2, 2), (4, 4, 4)]
+    assert plan_backbone((4, 1, 1), stem=(1, 2, 2), levels=3)[1] == [(1, 2, 2), (1, 4, 4), (2, 8, 8)]
+    assert plan_backbone((0.5, 1, 1), stem=(2, 1, 1), levels=2)[1] == [(2, 1, 1), (4, 2, 2)]
 
 
-@pytest.mark.parametrize(("spacing", "stem"), [((1, 1, 1), 1), ((4, 1, 1), 2), ((2, 1, 1), 3), ((1, 1, 1), 4)])
+@pytest.mark.parametrize(
+    ("spacing", "stem"),
+    [
+        ((1, 1, 1), (1, 1, 1)),
+        ((4, 1, 1), (1, 2, 2)),
+        ((2, 1, 1), (1, 3, 3)),
+        ((1, 1, 1), (4, 4, 4)),
+        ((0.5, 1, 1), (2, 1, 1)),
+    ],
+)
 def test_every_anchor_says_a_class_and_a_box_and_every_level_has_its_stride(spacing, stem):
     net = build(spacing=spacing, stem=stem, n_classes=3)
     shape = tuple(int(2 * n) for n in net.multiple)
@@ -54,8 +64,8 @@ def test_what_an_anchor_says_comes_from_where_it_lies():
 
 def test_features_are_centred_on_the_voxels_they_stand_for():
     """A flipped image gives, through flipped filters, flipped features: nothing is shifted."""
-    net = build(spacing=(2, 1, 1), stem=2).eval()
-    flipped = build(spacing=(2, 1, 1), stem=2).eval()
+    net = build(spacing=(2, 1, 1), stem=(1, 2, 2)).eval()
+    flipped = build(spacing=(2, 1, 1), stem=(1, 2, 2)).eval()
     flipped.load_state_dict(net.state_dict())
     with torch.no_grad():
         for module in flipped.backbone.modules():

@@ -1,6 +1,6 @@
 """Annotations in and out: painted slices, centroids, boxes. Imports neither tifffile nor zarr nor torch."""
 
-from napari_weak3d.io.annotations.boxes import check_boxes, read_boxes, write_boxes
+from napari_weak3d.io.annotations.boxes import check_boxes, check_drawn, read_boxes, write_boxes
 from napari_weak3d.io.annotations.centroids import (
     check_centroids,
     check_clicks,
@@ -14,6 +14,7 @@ __all__ = [
     "check_boxes",
     "check_centroids",
     "check_clicks",
+    "check_drawn",
     "check_slices",
     "parse_annotated",
     "read_boxes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.tables import Table, read_table, write_table
 from napari_weak3d.io.labels import read_labels, write_labels
-from napari_weak3d.types import AXES, RELATIVE, Boxes, IntLabels, Spacing, Volume
+from napari_weak3d.types import AXES, RELATIVE, Boxes, IntLabels, Sample, Spacing, Volume
 
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 _CLASS, _MASK = "class", "mask_id"
@@ -130,6 +131,65 @@ def check_boxes(boxes: Boxes, volume: Volume) -> None:
         )
 
 
+def check_drawn(samples: Sequence[Sample]) -> None:
+    """Make sure that there is something to learn from, and that boxes and masks fit each other.
+
+    Raises
+    ------
+    AnnotationError
+        No box in a volume, one outside of it or with its middle outside of the region, a flat one, classes below 1,
+        a mask of no box, or a box whose mask is missing or lies wholly outside of it.
+    """
+    for sample in samples:
+        boxes, name = sample.annotation, sample.volume.name
+        assert isinstance(boxes, Boxes)
+        _check_extent(boxes.corners, name=name)
+        check_boxes(boxes, sample.volume)
+        _check_classes(boxes.classes, name=name)
+        _check_region(boxes, sample)
+        if boxes.masks is not None:
+            _check_ids(boxes, name=name)
+            _check_masks_inside(boxes, name=name, mask_name="the masks")
+        elif boxes.has_mask.any():
+            raise AnnotationError(
+                f"box {int(boxes.has_mask.argmax()) + 1} of {name} is said to have a mask, and there are no masks: "
+                "give the label image",
+                where=name,
+            )
+
+
+def _check_ids(boxes: Boxes, *, name: str) -> None:
+    """Each painted id is the number of a box that is said to have a mask."""
+    assert boxes.masks is not None
+    owners = np.flatnonzero(boxes.has_mask) + 1
+    values = np.unique(boxes.masks)
+    orphans = values[(values != 0) & ~np.isin(values, owners)]
+    if len(orphans):
+        raise AnnotationError(
+            f"the masks of {name} hold the value {orphans[0]}, which is no box with a mask: boxes are numbered from 1, "
+            f"there are {len(boxes.corners)}; add the box, or erase the mask",
+            where=name,
+            value=int(orphans[0]),
+        )
+
+
+def _check_region(boxes: Boxes, sample: Sample) -> None:
+    if sample.region is None:
+        return
+    low, high = np.array(sample.region).T
+    middles = boxes.corners.mean(axis=1)
+    outside = np.flatnonzero(((middles < low) | (middles >= high)).any(axis=1))
+    if len(outside):
+        z, y, x = (float(part) for part in middles[outside[0]])
+        raise AnnotationError(
+            f"the middle of box {outside[0] + 1} of {sample.volume.name} (z {z:g}, y {y:g}, x {x:g}) lies outside the "
+            f"region {', '.join(f'{lo}:{hi}' for lo, hi in sample.region)} (z, y, x): enlarge the region or remove the "
+            "box",
+            where="region",
+            value=(z, y, x),
+        )
+
+
 def _check_extent(corners: NDArray[np.int64], *, name: str) -> None:
     flat = corners[:, 1] <= corners[:, 0]
     if flat.any():
@@ -148,14 +208,18 @@ def _read_classes(table: Table, n_boxes: int) -> NDArray[np.int64]:
     if _CLASS not in table.columns:
         return np.ones(n_boxes, dtype=np.int64)
     classes = np.array(table.whole_numbers(_CLASS), dtype=np.int64)
+    _check_classes(classes, name=table.name)
+    return classes
+
+
+def _check_classes(classes: NDArray[np.int64], *, name: str) -> None:
     if (classes < 1).any():
         row = int(np.flatnonzero(classes < 1)[0])
         raise AnnotationError(
-            f"box {row + 1} in {table.name} has class {classes[row]}: classes are numbered from 1",
-            where=table.name,
+            f"box {row + 1} in {name} has class {classes[row]}: classes are numbered from 1",
+            where=name,
             value=int(classes[row]),
         )
-    return classes
 
 
 def _read_mask_ids(table: Table, painted: IntLabels) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -39,18 +39,55 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
 
 
 class BoxesConfig(TrainConfig):
-    """Settings of training from boxes and a few masks."""
+    """Settings of training from boxes and a few masks, and of segmenting with what was learned."""
+
+    SEGMENTING: ClassVar[tuple[str, ...]] = (
+        "device",
+        "use_boxes",
+        "score_threshold",
+        "suppress_iou",
+        "mask_threshold",
+        "smallest_object",
+        "tile",
+    )
 
     width: int = Field(
         16, ge=4, le=128, multiple_of=4, title="Width", description="Channels of the first level of the network."
     )
     levels: int = Field(4, ge=2, le=6, title="Levels", description="Resolution steps of the network.")
     stem: int = Field(
-        2,
+        4,
         ge=1,
         le=4,
         title="Stem",
-        description="Stride in the plane of the first convolution (voxels): 2 is four times as cheap as 1.",
+        description="Largest stride of the first convolution (voxels): along axes along which objects have voxels to "
+        "spare, it is as large as they allow.",
+    )
+    patch: int = Field(
+        0,
+        ge=0,
+        le=512,
+        multiple_of=8,
+        title="Patch",
+        description="Side of a training patch (voxels of the finest axis; the same length along the others). 0: a few "
+        "typical objects long.",
+    )
+    pixels: int = Field(
+        32_768,
+        ge=1024,
+        le=10**8,
+        title="Voxels per step",
+        description="Voxels in a batch, behind the first convolution: as many patches as fit, at least one.",
+    )
+    learning_rate: float = Field(
+        5e-3, gt=0, le=1, title="Learning rate", description="At its highest, after a warm-up."
+    )
+    held_out: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        title="Held out",
+        description="Part of the boxes that finds the score threshold before it is learned from too.",
     )
     anchor_sizes: int = Field(
         4, ge=1, le=16, title="Anchor sizes", description="Sizes of anchors, chosen by the boxes that were drawn."
@@ -98,17 +135,40 @@ class BoxesConfig(TrainConfig):
         0.15, ge=0, le=1, title="RoI padding", description="By how much of its size a box is grown to find its mask in."
     )
     rois: int = Field(
-        32, ge=1, le=1024, title="RoIs per step", description="Boxes whose masks are learned in a step, at most."
+        8, ge=1, le=1024, title="RoIs per step", description="Boxes whose masks are learned in a step, at most."
+    )
+    use_boxes: bool = Field(
+        True,
+        title="Use the boxes",
+        description="When a volume of the training is segmented, its own boxes are the objects where all were drawn.",
+    )
+    score_threshold: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        title="Score threshold",
+        description="Least score of an object; 0: as held-out boxes decided.",
     )
     suppress_iou: float = Field(
-        0.3,
+        0.0,
         ge=0,
         le=1,
         title="Suppress IoU",
-        description="Of boxes that overlap by more than this only the best stays.",
+        description="Of boxes that overlap by more than this only the best stays; 0: as the drawn boxes overlap.",
     )
     mask_threshold: float = Field(
         0.5, gt=0, lt=1, title="Mask threshold", description="Least probability of a voxel of an object."
+    )
+    smallest_object: int = Field(
+        0, ge=0, le=10**9, title="Smallest object", description="Objects with fewer voxels are left out (voxels)."
+    )
+    tile: int = Field(
+        128,
+        ge=32,
+        le=4096,
+        multiple_of=16,
+        title="Tile",
+        description="Least side of a tile when segmenting (voxels of the finest axis); longer where objects are.",
     )
 
     @classmethod

@@ -47,7 +47,7 @@ class Outputs(NamedTuple):
     offsets: Tensor
 
 
-def plan_backbone(spacing: Spacing, *, stem: int, levels: int) -> tuple[list[Level], list[Triple]]:
+def plan_backbone(spacing: Spacing, *, stem: Triple, levels: int) -> tuple[list[Level], list[Triple]]:
     """Plan a backbone: its levels after the stem, and how many voxels of the image a feature of each stands for.
 
     Parameters
@@ -55,7 +55,7 @@ def plan_backbone(spacing: Spacing, *, stem: int, levels: int) -> tuple[list[Lev
     spacing
         (z, y, x), any unit: axes with longer voxels are not mixed or halved yet.
     stem
-        Stride in the plane of the first convolution.
+        Stride (z, y, x) of the first convolution.
     levels
         Resolution steps.
 
@@ -63,9 +63,9 @@ def plan_backbone(spacing: Spacing, *, stem: int, levels: int) -> tuple[list[Lev
     -------
     The levels, and their strides (z, y, x), the finest first: what ``plan_anchors`` takes.
     """
-    z, y, x = spacing
-    plan = plan_levels((z, y * stem, x * stem), levels=levels)
-    strides: list[Triple] = [(1, stem, stem)]
+    z, y, x = (along * step for along, step in zip(spacing, stem, strict=True))
+    plan = plan_levels((z, y, x), levels=levels)
+    strides: list[Triple] = [stem]
     for level in plan[:-1]:
         before = strides[-1]
         strides.append((before[0] * level.stride[0], before[1] * level.stride[1], before[2] * level.stride[2]))
@@ -101,7 +101,7 @@ class Backbone(nn.Module):
     plan
         From :func:`plan_backbone`.
     stem
-        Stride in the plane of the first convolution.
+        Stride (z, y, x) of the first convolution.
     width
         Channels of the first level.
     channels_out
@@ -115,18 +115,14 @@ class Backbone(nn.Module):
         channels_in: int,
         *,
         plan: Sequence[Level],
-        stem: int,
+        stem: Triple,
         width: int,
         channels_out: int,
         used: Collection[int],
     ) -> None:
         super().__init__()
         widths = [min(width * 2**level, _WIDEST * width) for level in range(len(plan))]
-        depth = plan[0].kernel[0]
-        across = stem + 2  # with one pixel of padding: centred on the stem x stem pixels that a feature stands for
-        self.stem = nn.Conv3d(
-            channels_in, width, (depth, across, across), (1, stem, stem), (depth // 2, 1, 1), bias=False
-        )
+        self.stem = _make_stem(channels_in, width, stride=stem, kernel=plan[0].kernel)
         self.blocks = nn.ModuleList(
             VoxResBlock(channels, kernel=level.kernel) for channels, level in zip(widths, plan, strict=True)
         )
@@ -236,7 +232,7 @@ class BoxNetwork(nn.Module):
         anchors: Sequence[AnchorLayer],
         width: int = 16,
         levels: int = 4,
-        stem: int = 2,
+        stem: Triple = (1, 2, 2),
         roi_size: int = 12,
     ) -> None:
         super().__init__()
@@ -291,6 +287,13 @@ class BoxNetwork(nn.Module):
         )
         logits: Tensor = self.mask_head(fine, coarse)
         return logits
+
+
+def _make_stem(channels_in: int, channels_out: int, *, stride: Triple, kernel: Triple) -> nn.Conv3d:
+    """Along strided axes one voxel wider than the stride on each side: centred on what a feature stands for."""
+    z, y, x = (step + 2 if step > 1 else size for step, size in zip(stride, kernel, strict=True))
+    above, before, left = (1 if step > 1 else size // 2 for step, size in zip(stride, kernel, strict=True))
+    return nn.Conv3d(channels_in, channels_out, (z, y, x), stride, (above, before, left), bias=False)
 
 
 def _same(kernel: Triple) -> Triple:

@@ -1,0 +1,202 @@
+"""Objects of a volume: boxes tile by tile, merged, then a mask for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.detections import Detections, read_detections
+from napari_weak3d.methods.boxes.geometry import measure_sizes, pad_boxes
+from napari_weak3d.methods.boxes.merging import choose_tiles, merge_tiles
+from napari_weak3d.methods.boxes.network import BoxNetwork
+from napari_weak3d.methods.boxes.scheme import Scheme
+from napari_weak3d.nn.member import Compute
+from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan
+from napari_weak3d.nn.tiles import plan_tiles, read_box, with_smaller_tiles
+from napari_weak3d.types import Region, Spacing
+
+_TILE_ACROSS = 3.0
+"""Larger objects along a tile, at least: each is seen whole in some tile, with something around it (ours)."""
+_OVERLAP_ACROSS = 1.1
+"""Of the larger objects: so far do tiles overlap."""
+_KEPT_BYTES = 1 << 30
+"""Features that are kept from finding boxes to finding their masks; beyond, they are computed twice."""
+_ROIS_AT_ONCE = 16
+_MASK_LEVELS = 2
+"""The finest levels, which masks are told from."""
+_SMALLEST_SIDE = 0.5
+"""Of a box, voxels: a flatter one is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finder:
+    """A network in evaluation mode on ``compute.device``, and what it takes to find objects with it."""
+
+    net: BoxNetwork
+    compute: Compute
+    scheme: Scheme
+    config: BoxesConfig
+    has_masks: bool
+
+    @property
+    def suppress_iou(self) -> float:
+        """Of boxes that overlap by more than this only the best stays."""
+        return self.config.suppress_iou or self.scheme.suppress_iou
+
+
+@dataclass(eq=False)
+class Search:
+    """The search of one volume.
+
+    Attributes
+    ----------
+    finder
+        What finds.
+    image
+        (C, Z, Y, X), normalised.
+    spacing
+        (z, y, x) of it.
+    least_score
+        Boxes below it are not kept.
+    on_shrink
+        Is told when memory ran out and tiles became smaller.
+    found
+        What was found so far, per tile.
+    masks
+        (R, S, S, S) probabilities, after :meth:`find_masks`.
+    """
+
+    finder: Finder
+    image: Any
+    spacing: Spacing
+    least_score: float
+    on_shrink: Callable[[str], None] | None = None
+    found: list[Detections] = field(default_factory=list)
+    masks: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1, 1))
+    _plan: TilePlan | None = None
+    _anchors: Tensor = field(default_factory=lambda: torch.zeros(0, 2, 3))
+    _features: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> Shape:
+        """(Z, Y, X)."""
+        z, y, x = self.image.shape[1:]
+        return int(z), int(y), int(x)
+
+    def find_boxes(self) -> Iterator[tuple[int, int]]:
+        """Find the boxes of all tiles; yields how many are done, of how many."""
+        planner = partial(plan_tiles, overlap=self._overlap(), multiple=self.finder.net.multiple)
+        return with_smaller_tiles(
+            lambda plan, _: self._find_in_tiles(plan),
+            self.shape,
+            planner=planner,
+            tile=self._tile(),
+            on_shrink=self.on_shrink,
+        )
+
+    def merge(self) -> Detections:
+        """Give the boxes of all tiles that were searched, merged, the highest score first."""
+        if not self.found:
+            return Detections(torch.zeros(0, 2, 3), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
+        tiles = self._regions()[: len(self.found)]
+        return merge_tiles(self.found, tiles=tiles, shape=self.shape, threshold=self.finder.suppress_iou)
+
+    def find_masks(self, boxes: Tensor) -> Iterator[tuple[int, int]]:
+        """Find the masks of boxes (R, 2, 3), padded; yields how many are done, of how many."""
+        size = 2 * self.finder.net.roi_size
+        self.masks = torch.zeros(len(boxes), size, size, size)
+        rois = self.pad(boxes)
+        assert self._plan is not None
+        chosen = choose_tiles(rois, tiles=self._regions()) if len(rois) else torch.zeros(0)
+        done = 0
+        for number, tile in enumerate(self._plan):
+            rows = (chosen == number).nonzero()[:, 0]
+            if not len(rows):
+                continue
+            features = self._features.get(number) or self._forward(tile, number)[0]
+            for part in torch.split(rows, _ROIS_AT_ONCE):
+                self.masks[part] = self._masks_of(features, rois[part] - _start_of(tile))
+                done += len(part)
+                yield done, len(rois)
+
+    def pad(self, boxes: Tensor) -> Tensor:
+        """Grow boxes (R, 2, 3) to those that masks are found in."""
+        return pad_boxes(boxes, share=self.finder.config.roi_padding)
+
+    @torch.inference_mode()
+    def _masks_of(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
+        device = self.finder.compute.device
+        on_device = [each.to(device) for each in features]
+        image = torch.zeros(len(rois), dtype=torch.int64, device=device)
+        with self.finder.compute.autocast():
+            logits = self.finder.net.find_masks(on_device, rois.to(device), image=image)
+        return logits.float().sigmoid().cpu()
+
+    def _find_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
+        self._plan, self.found, self._features = plan, [], {}
+        self._anchors = self.finder.net.place_anchors(plan.tile)
+        for number, tile in enumerate(plan):
+            _, detections = self._forward(tile, number)
+            self.found.append(detections)
+            yield len(self.found), len(plan)
+
+    @torch.inference_mode()
+    def _forward(self, tile: Sequence[AxisTile], number: int) -> tuple[tuple[Tensor, ...], Detections]:
+        """Run the network on a tile: features for masks, which are kept if there is room, and its boxes."""
+        assert self._plan is not None
+        finder, shape = self.finder, self._plan.tile
+        image = np.empty((self.image.shape[0], *shape), np.float32)
+        read_box(self.image, [axis.start for axis in tile], out=image)
+        with finder.compute.autocast():
+            out = finder.net(finder.compute.to_device(torch.from_numpy(image)[None]))
+        anchors = self._anchors.to(finder.compute.device)
+        found = read_detections(
+            out.logits[0].float(), out.offsets[0].float(), anchors=anchors, least_score=self.least_score
+        )
+        found = found.take((measure_sizes(found.boxes) >= _SMALLEST_SIDE).all(dim=1))
+        found = found.suppressed(threshold=finder.suppress_iou)
+        features = tuple(each.cpu() for each in out.features[:_MASK_LEVELS])
+        if finder.has_masks and self._room_for(features):
+            self._features[number] = features
+        boxes = found.boxes.cpu() + _start_of(tile)
+        return features, Detections(boxes, found.scores.cpu(), found.classes.cpu())
+
+    def _room_for(self, features: Sequence[Tensor]) -> bool:
+        kept = sum(each.nbytes for part in self._features.values() for each in part)
+        return kept + sum(each.nbytes for each in features) <= _KEPT_BYTES
+
+    def _regions(self) -> list[Region]:
+        assert self._plan is not None
+        return [_region(tile, self._plan.tile, shape=self.shape) for tile in self._plan]
+
+    def _tile(self) -> Shape:
+        config, largest = self.finder.config, self.finder.scheme.largest
+        z, y, x = (
+            max(1, round(max(config.tile * min(self.spacing) / along, _TILE_ACROSS * size)))
+            for along, size in zip(self.spacing, largest, strict=True)
+        )
+        return z, y, x
+
+    def _overlap(self) -> Shape:
+        z, y, x = (max(2, round(_OVERLAP_ACROSS * size)) for size in self.finder.scheme.largest)
+        return z, y, x
+
+
+def _start_of(tile: Sequence[AxisTile]) -> Tensor:
+    return torch.tensor([float(axis.start) for axis in tile])
+
+
+def _region(tile: Sequence[AxisTile], size: Shape, *, shape: Shape) -> Region:
+    """What a tile shows of the volume."""
+    z, y, x = (
+        (max(0, axis.start), min(axis.start + side, length))
+        for axis, side, length in zip(tile, size, shape, strict=True)
+    )
+    return z, y, x

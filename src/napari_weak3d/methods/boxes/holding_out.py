@@ -1,0 +1,109 @@
+"""Boxes that are held out: a part of the region that finds the score threshold, and says how good boxes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d.methods.boxes.detections import Detections
+from napari_weak3d.methods.boxes.volumes import Annotated, have_centres_in
+from napari_weak3d.metrics import box_scores
+from napari_weak3d.types import Region
+
+_FEWEST = 8
+"""Of fewer boxes none is held out: what is left would not be enough to learn from."""
+THRESHOLDS = np.linspace(0.05, 0.9, 35)
+"""Thresholds of scores in question."""
+USUAL = 0.4
+"""Threshold as long as nothing is known (ours)."""
+_TRUSTED = 0.4
+"""Held-out F1 below which a network knows too little to be believed about thresholds (ours)."""
+_PULL = 1.0
+"""How many boxes' worth of doubt pulls the threshold to the usual one (ours)."""
+
+
+class Split(NamedTuple):
+    """The two parts of a region: what is held out, and what is learned from until that is scored."""
+
+    held_out: Region
+    learned: Region
+
+
+class Scored(NamedTuple):
+    """A volume, the part of it in which boxes are compared, and what was found there, faint ones too."""
+
+    annotated: Annotated
+    region: Region
+    found: Detections
+
+
+def choose_held_out(annotated: Annotated, *, share: float, seed: int) -> Split | None:
+    """Hold out the end of the region, along its longest side, that holds about a share of the boxes.
+
+    Returns
+    -------
+    None where there are fewer than eight boxes in the region, or nothing would be left.
+    """
+    boxes = annotated.boxes[annotated.lie_in(annotated.known)]
+    if share == 0 or len(boxes) < _FEWEST:
+        return None
+    centres = boxes.mean(axis=1)
+    axis = int((np.ptp(centres, axis=0) * annotated.spacing).argmax())
+    from_end = bool(np.random.default_rng(seed).random() < 0.5)
+    cut = int(np.ceil(np.quantile(centres[:, axis], 1 - share if from_end else share)))
+    low, high = annotated.known[axis]
+    if not low < cut < high:
+        return None
+    parts = (_replace(annotated.known, axis, (low, cut)), _replace(annotated.known, axis, (cut, high)))
+    return Split(parts[1], parts[0]) if from_end else Split(parts[0], parts[1])
+
+
+def measure_f1(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], int]:
+    """Give the detection F1 at each threshold in question, all volumes together, and how many boxes that is of."""
+    counts = [_count(scored, threshold=float(threshold)) for threshold in THRESHOLDS]
+    f1 = np.array([2 * hits / max(1, found + true) for hits, found, true in counts])
+    return f1, counts[0][2]
+
+
+def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float:
+    """Choose the score threshold of best F1.
+
+    Parameters
+    ----------
+    curves
+        F1 at each threshold and number of boxes, as :func:`measure_f1` gives them; each counts alike. That of boxes
+        that were learned from flatters, that of held-out boxes is old by the end of the training.
+
+    Notes
+    -----
+    Few boxes decide little: the threshold stays near the usual one unless F1 is clearly better elsewhere, and is the
+    usual one where F1 is poor everywhere.
+    """
+    told = [f1 for f1, count in curves if count and f1.max() >= _TRUSTED]
+    if not told:
+        return USUAL
+    smooth = np.convolve(np.pad(np.mean(told, axis=0), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+    cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL)
+    return float(THRESHOLDS[int(np.argmax(smooth - cost))])
+
+
+def _count(scored: Sequence[Scored], *, threshold: float) -> tuple[int, int, int]:
+    """Found boxes that are true, found boxes, true boxes: all with their centre in the region."""
+    hits = found = true = 0
+    for annotated, region, detections in scored:
+        sure = detections.boxes[detections.scores >= threshold].cpu().numpy().astype(np.float64)
+        inside = sure[have_centres_in(sure, region)]
+        truth = annotated.boxes[annotated.lie_in(region)]
+        scores = box_scores(inside, truth)
+        hits += round(scores.recall * len(truth)) if len(truth) else 0
+        found += len(inside)
+        true += len(truth)
+    return hits, found, true
+
+
+def _replace(region: Region, axis: int, along: tuple[int, int]) -> Region:
+    z, y, x = (along if number == axis else part for number, part in enumerate(region))
+    return z, y, x

@@ -1,0 +1,226 @@
+"""Training on boxes and masks: one network, stepped on patches in which all objects are boxed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.drawing import (
+    AUGMENTATION,
+    Lesson,
+    draw_boxed_batch,
+    find_swappable,
+    make_lesson,
+)
+from napari_weak3d.methods.boxes.finding import Finder
+from napari_weak3d.methods.boxes.holding_out import USUAL, Split, choose_held_out
+from napari_weak3d.methods.boxes.network import BoxNetwork
+from napari_weak3d.methods.boxes.objective import Objective
+from napari_weak3d.methods.boxes.previewing import preview_slice
+from napari_weak3d.methods.boxes.scheme import Calibration, Scheme
+from napari_weak3d.methods.boxes.volumes import Annotated, annotate
+from napari_weak3d.nn.checkpoint import LogRow
+from napari_weak3d.nn.device import is_out_of_memory
+from napari_weak3d.nn.member import Compute, Member
+from napari_weak3d.nn.patch_size import PatchSize, fit_patch
+from napari_weak3d.nn.threads import ThreadTuner
+from napari_weak3d.types import Boxes, Preview, Sample, SliceIndex
+
+_log = logging.getLogger(__name__)
+
+_OBJECTS_ACROSS = 3.5
+"""Typical objects along a side of a patch (ours): enough whole ones, and enough of what lies between them."""
+_LARGE_ACROSS = 1.25
+"""And at least so many of the larger ones."""
+
+
+@dataclass(eq=False)
+class Learner:
+    """Network, data and schedule of one training; what ``nn.loop`` drives."""
+
+    samples: tuple[Sample, ...]
+    scheme: Scheme
+    config: BoxesConfig
+    compute: Compute
+    save_to: Callable[[Learner], None]
+    annotated: list[Annotated]
+    calibration: Calibration | None = None
+    f1_held_out: tuple[NDArray[np.float64], int] | None = None
+    """Detection F1 at each threshold in question, and number of boxes, once they were scored."""
+    notice: str = "learning boxes and masks"
+    log: list[LogRow] = field(default_factory=list)
+    fraction: float = 0.0
+    """Of the budget, at the last checkpoint."""
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.config.seed)
+        self.member = Member(
+            build_net(self.scheme, self.config).to(memory_format=self.compute.precision.memory_format),  # type: ignore[call-overload]  # not in torch's stubs
+            compute=self.compute,
+            learning_rate=self.config.learning_rate,
+        )
+        self.patch = self._choose_patch()
+        self._augmentation = replace(AUGMENTATION, swapped_axes=find_swappable(self.scheme.typical))
+        self._began, self._steps_before = time.monotonic(), 0
+        self._n_threads = torch.get_num_threads()
+        # A number of steps promises the same model to the bit, which another number of threads would not give.
+        tunes = self.compute.device.type == "cpu" and not self.config.steps
+        self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
+        self._lessons: list[Lesson] = []
+        self.held_out: list[Split | None] = []
+        self._hold_out()
+
+    def _hold_out(self) -> None:
+        self.held_out = [
+            choose_held_out(each, share=self.config.held_out, seed=self.config.seed) for each in self.annotated
+        ]
+
+    # ---- what is learned
+
+    def learn(self, *, without_held_out: bool) -> None:
+        """Prepare what is drawn from."""
+        self._lessons = [
+            make_lesson(each, region=split.learned if without_held_out and split is not None else None)
+            for each, split in zip(self.annotated, self.held_out, strict=True)
+        ]
+
+    # ---- steps
+
+    def step(self, fraction: float) -> Mapping[str, float]:
+        """Step the network; on less memory than needed, go on with less at a time."""
+        started = time.monotonic()
+        try:
+            metrics = self._step(fraction)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._shrink()
+            return {}
+        if self._tuner is not None:
+            self._tuner.after_step(time.monotonic() - started)
+        steps = self._steps_before + self.member.steps
+        self.log.append(LogRow(steps, time.monotonic() - self._began, 0, metrics["loss"]))
+        return metrics
+
+    def _step(self, fraction: float) -> Mapping[str, float]:
+        rng = np.random.default_rng([self.config.seed, self.member.steps])
+        batch = draw_boxed_batch(
+            self._lessons, size=self.patch.batch, shape=self.patch.shape, augmentation=self._augmentation, rng=rng
+        )
+        objective = Objective(batch, config=self.config, compute=self.compute, rng=rng)
+
+        def measure(net: nn.Module, image: Tensor) -> Tensor:
+            assert isinstance(net, BoxNetwork)
+            return objective.measure(net, image)
+
+        loss = self.member.learn(batch.image, measure, fraction=fraction)
+        if self.member.steps == 1:
+            _log.info("anchors per object of the first batch: %s", objective.anchors_per_object)
+        return {"loss": loss, **objective.parts}
+
+    def _choose_patch(self) -> PatchSize:
+        net = self.member.net
+        assert isinstance(net, BoxNetwork)
+        smallest = [min(each.shape[axis] for each in self.annotated) for axis in range(3)]
+        finest = min(self.scheme.spacing)
+        sides = []
+        for axis, along in enumerate(self.scheme.spacing):
+            wanted = self.config.patch * finest / along
+            objects = _OBJECTS_ACROSS * self.scheme.typical[axis], _LARGE_ACROSS * self.scheme.largest[axis]
+            sides.append(min(wanted or max(objects), smallest[axis]))
+        shape = fit_patch(sides, multiple=net.multiple)
+        features = int(np.prod(shape)) // int(np.prod(self.scheme.stem))
+        return PatchSize(shape, max(1, self.config.pixels // features), net.multiple)
+
+    def _shrink(self) -> None:
+        before, self.patch = self.patch, self.patch.smaller(width=self.config.width)
+        self.notice = self.patch.describe_after(before)
+
+    def continue_log(self, rows: Sequence[LogRow]) -> None:
+        """Log after these rows of an earlier training; the network has its steps by then."""
+        if rows:
+            self.log = list(rows)
+            self._began -= rows[-1].seconds
+            self._steps_before = max(0, rows[-1].step - self.member.steps)
+
+    # ---- what the loop asks for
+
+    @property
+    def score_threshold(self) -> float:
+        """Least score of an object, as far as is known now."""
+        return USUAL if self.calibration is None else self.calibration.score_threshold
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether shapes are learned, not only boxes."""
+        return any(bool(each.has_mask.any()) for each in self.annotated)
+
+    def finder(self) -> Finder:
+        """Give the network as it is now, to find objects with."""
+        net = self.member.snapshot()
+        assert isinstance(net, BoxNetwork)
+        return Finder(net, self.compute, self.scheme, self.config, has_masks=self.has_masks)
+
+    def show(self, where: SliceIndex, *, sample: int) -> Preview:
+        """Predict one slice with what there is; beyond the volume, the nearest slice there is."""
+        annotated = self.annotated[sample]
+        axis, index = where[0], min(max(where[1], 0), annotated.shape[where[0]] - 1)
+        return preview_slice(
+            annotated.view,
+            (axis, index),
+            finder=self.finder(),
+            spacing=annotated.spacing,
+            threshold=self.score_threshold,
+            sample=sample,
+        )
+
+    def take(self, samples: tuple[Sample, ...]) -> None:
+        """Learn from these boxes from now on."""
+        if [sample.volume.shape for sample in samples] != [sample.volume.shape for sample in self.samples]:
+            self.notice = "other images were opened: they are not part of this training"
+            return
+        if not all(isinstance(s.annotation, Boxes) and len(s.annotation.corners) for s in samples):
+            self.notice = "there are no boxes any more: going on with those there were"
+            return
+        known = set(self.scheme.class_values.tolist())
+        if any(not set(s.annotation.classes.tolist()) <= known for s in samples if isinstance(s.annotation, Boxes)):
+            self.notice = "a new class of boxes needs a new training: going on with the boxes there were"
+            return
+        self.samples = samples
+        self.annotated = [
+            annotate(sample, old.view, classes=self.scheme.classes)
+            for sample, old in zip(samples, self.annotated, strict=True)
+        ]
+        self._hold_out()
+        self.learn(without_held_out=self.calibration is None)
+
+    def save(self, fraction: float) -> None:
+        """Write a checkpoint."""
+        self.fraction = fraction
+        self.save_to(self)
+
+    def close(self) -> None:
+        """Give back all threads."""
+        torch.set_num_threads(self._n_threads)
+
+
+def build_net(scheme: Scheme, config: BoxesConfig) -> BoxNetwork:
+    """Make an untrained network (torch's global generator gives its weights)."""
+    return BoxNetwork(
+        2 * scheme.channels,
+        len(scheme.classes),
+        spacing=scheme.spacing,
+        anchors=scheme.anchors,
+        width=config.width,
+        levels=config.levels,
+        stem=scheme.stem,
+        roi_size=config.roi_size,
+    )

@@ -1,0 +1,104 @@
+"""Where a training begins: a frame that all samples share, a network new or of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_weak3d.errors import ModelError, VolumeError
+from napari_weak3d.methods.boxes.anchors import choose_sizes, plan_anchors
+from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.learner import Learner
+from napari_weak3d.methods.boxes.network import plan_backbone
+from napari_weak3d.methods.boxes.scheme import (
+    Scheme,
+    choose_stem,
+    choose_suppression,
+    make_classes,
+    measure_drawn,
+)
+from napari_weak3d.methods.boxes.storage import Stored
+from napari_weak3d.nn.loop import Budget
+from napari_weak3d.types import Boxes, Sample
+
+_SAME = ("width", "levels", "roi_size")
+"""Settings that a network's weights fit."""
+
+
+def make_scheme(samples: Sequence[Sample], *, config: BoxesConfig, start: Stored | None) -> Scheme:
+    """Settle the frame that all samples share; that of the model to go on from, where there is one.
+
+    Raises
+    ------
+    ModelError
+        The images have other channels than those of that model, or boxes are of a class that it does not know.
+    VolumeError
+        Images differ in their channels.
+    """
+    first, channels = samples[0].volume, {sample.volume.n_channels for sample in samples}
+    if len(channels) > 1:
+        raise VolumeError(f"the images have different numbers of channels, {sorted(channels)}: choose the same ones")
+    drawn = [sample.annotation for sample in samples if isinstance(sample.annotation, Boxes)]
+    if start is not None:
+        _check_start(start.scheme, channels=first.n_channels, drawn=drawn)
+        return start.scheme
+    typical, largest = measure_drawn(drawn)
+    stem = choose_stem(typical, most=config.stem)
+    _, strides = plan_backbone(first.spacing, stem=stem, levels=config.levels)
+    sizes = choose_sizes(drawn, count=config.anchor_sizes, rng=np.random.default_rng(config.seed))
+    return Scheme(
+        channels=first.n_channels,
+        spacing=first.spacing,
+        unit=first.unit,
+        classes=make_classes(drawn),
+        stem=stem,
+        anchors=plan_anchors(sizes, strides=strides),
+        typical=typical,
+        largest=largest,
+        suppress_iou=choose_suppression(drawn),
+    )
+
+
+def _check_start(scheme: Scheme, *, channels: int, drawn: Sequence[Boxes]) -> None:
+    if scheme.channels != channels:
+        raise ModelError(
+            f"the model to go on from knows {scheme.channels} channel(s), not {channels}: train without --from",
+            where="from",
+        )
+    values = sorted({int(value) for boxes in drawn for value in boxes.classes} - set(scheme.class_values.tolist()))
+    if values:
+        raise ModelError(
+            f"the model to go on from knows no boxes of class {values[0]}: train without --from",
+            where="from",
+            value=values[0],
+        )
+
+
+def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
+    """Begin where a model stands.
+
+    Raises
+    ------
+    ModelError
+        The model's network is not the one that is trained now.
+    """
+    if any(getattr(stored.config, name) != getattr(learner.config, name) for name in _SAME):
+        raise ModelError(
+            f"the model to go on from was trained with another {' or '.join(_SAME)}: set the same, or train without "
+            "--from",
+            where="from",
+        )
+    try:
+        if stored.resume is not None:
+            learner.member.load_state(stored.resume)
+        else:
+            learner.member.start_from(stored.weights)
+    except (RuntimeError, KeyError, ValueError, IndexError) as error:
+        raise ModelError(
+            f"the weights of the model to go on from do not fit its network: {error}", where="from"
+        ) from None
+    learner.continue_log(stored.log)
+    if stored.resume is not None:
+        learner.calibration = stored.calibration
+        budget.skip(stored.fraction)

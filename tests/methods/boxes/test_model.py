@@ -1,0 +1,232 @@
+"""A boxes model from boxes to files and back; what of the input is refused."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
+from napari_weak3d.messages import Stop
+from napari_weak3d.methods.boxes.model import BoxesModel
+from napari_weak3d.metrics import box_scores, instance_scores
+from napari_weak3d.samples import draw_boxes, make_blobs
+from napari_weak3d.types import Boxes, Sample, Volume
+
+LEARNING = {"steps": 100, "width": 8, "patch": 0, "pixels": 4096, "roi_size": 8}
+
+
+def box(low, high):
+    return [list(low), list(high)]
+
+
+def make_boxes(corners, *, classes=None, masks=None, has_mask=()):
+    rows = np.array(corners, np.int64).reshape(-1, 2, 3)
+    with_mask = np.zeros(len(rows), bool)
+    with_mask[list(has_mask)] = True
+    return Boxes(rows, np.array(classes if classes is not None else [1] * len(rows), np.int64), masks, with_mask)
+
+
+@pytest.fixture
+def fit(config, tmp_path):
+    """Start a training into ``tmp_path / "model"``; settings may be changed."""
+
+    def begin(*samples, start=None, **changed):
+        return BoxesModel.fit(samples, config=config(**changed), folder=tmp_path / "model", start=start)
+
+    return begin
+
+
+@pytest.fixture
+def refusal(cells, fit, tmp_path):
+    """What is said of boxes on the cells that cannot be learned from; nothing is written."""
+
+    def refuse(boxes, region=None):
+        with pytest.raises(AnnotationError) as caught:
+            next(fit(Sample(cells, boxes, region)))
+        assert not (tmp_path / "model").exists()
+        return caught.value.message
+
+    return refuse
+
+
+CELL = box((2, 8, 6), (10, 21, 19))
+
+
+@pytest.mark.parametrize(
+    ("corners", "changed", "region", "parts"),
+    [
+        ([], {}, None, ["no boxes", "cells"]),
+        ([CELL, box((2, 2, 2), (2, 9, 9))], {}, None, ["box 2", "zero depth", "z 2 to 2"]),
+        ([CELL, box((2, 40, 2), (4, 60, 9))], {}, None, ["box 2", "outside", "y 40 to 60", "48"]),
+        ([box((-3, 4, 2), (4, 9, 9))], {}, None, ["box 1", "outside", "z -3"]),
+        ([CELL], {"classes": [0]}, None, ["box 1", "class 0"]),
+        ([CELL], {"has_mask": [0]}, None, ["box 1", "no masks"]),
+        ([CELL, box((2, 27, 23), (10, 41, 37))], {}, ((0, 12), (0, 48), (0, 24)), ["box 2", "region", "0:24"]),
+    ],
+)
+def test_boxes_that_cannot_be_are_named(corners, changed, region, parts, refusal):
+    message = refusal(make_boxes(corners, **changed), region)
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("has_mask", "parts"),
+    [([0], ["value 2", "no box with a mask", "there are 2"]), ([0, 1], ["mask of box 2", "outside of it"])],
+)
+def test_masks_that_fit_no_box_are_named(has_mask, parts, truth, refusal):
+    painted = np.where(truth == 3, 0, truth)
+    message = refusal(make_boxes([CELL, box((2, 27, 23), (10, 41, 37))], masks=painted, has_mask=has_mask))
+    for part in parts:
+        assert part in message
+
+
+UNUSUAL = {
+    "one box": lambda boxes, truth: make_boxes([CELL]),
+    "no masks": lambda boxes, truth: replace(boxes, masks=None, has_mask=np.zeros(3, bool)),
+    "all masks": lambda boxes, truth: draw_boxes(truth, rng=np.random.default_rng(0), fraction=1.0),
+    "larger than the patch": lambda boxes, truth: make_boxes([box((0, 0, 0), (12, 48, 48))]),
+    "thin as a voxel": lambda boxes, truth: make_boxes([box((3, 0, 0), (4, 1, 48)), box((7, 7, 7), (8, 8, 8))]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", list(UNUSUAL))
+def test_unusual_boxes_are_learned_from(case, truth, sample, fit, finish):
+    boxes = UNUSUAL[case](sample.annotation, truth)
+    _, model = finish(fit(Sample(sample.volume, boxes), steps=2))
+    _, prediction = finish(model.predict(sample.volume))
+    assert len(prediction.objects) >= len(boxes.corners)  # its own boxes, at least
+
+
+@pytest.mark.slow
+def test_thousands_of_boxes_are_learned_from(fit, finish):
+    grid = np.stack(np.meshgrid(np.arange(0, 30, 3), np.arange(0, 60, 4), np.arange(0, 60, 4), indexing="ij"), -1)
+    low = grid.reshape(-1, 3)
+    noise = np.random.default_rng(0).normal(0, 1, (1, 32, 64, 64)).astype(np.float32)
+    boxes = make_boxes(np.stack([low, low + np.array([2, 3, 3])], axis=1))
+    assert len(boxes.corners) > 2000
+    _, model = finish(fit(Sample(Volume(noise), boxes), steps=2))
+    assert sum(known.boxes.corners.shape[0] for known in model.stored.boxes) == len(boxes.corners)
+
+
+@pytest.mark.slow
+def test_a_small_synthetic_volume_is_learned_by_heart_from_half_of_its_masks(fit, finish):
+    made = make_blobs(np.random.default_rng(3), shape=(16, 40, 40), diameter_um=6.0, fill=0.25, touching=0.5)
+    boxes = draw_boxes(made.labels, rng=np.random.default_rng(0), fraction=0.5)
+    _, model = finish(fit(Sample(made.volume, boxes), **LEARNING))
+    for tile in (128, 32):
+        _, prediction = finish(model.predict(made.volume, settings={"use_boxes": False, "tile": tile}))
+        rows = np.array([row.box for row in prediction.objects])
+        assert box_scores(rows, boxes.corners).f1 > 0.85
+        assert instance_scores(prediction.labels, made.labels).f1 > 0.85
+    _, known = finish(model.predict(made.volume))
+    assert len(known.objects) == len(boxes.corners)
+
+
+@pytest.mark.slow
+def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, sample):
+    model = BoxesModel.load(trained)
+    _, prediction = finish(model.predict(sample.volume))
+    assert sum(row.score == 1 for row in prediction.objects) == 3
+    _, without = finish(model.predict(sample.volume, settings={"use_boxes": False}))
+    assert all(row.score < 1 for row in without.objects)
+
+
+@pytest.mark.slow
+def test_no_object_lies_below_a_half(trained, finish, cells):
+    for cut in (0.2, 0.7):
+        _, prediction = finish(BoxesModel.load(trained).predict(cells, settings={"mask_threshold": cut}))
+        assert (prediction.probabilities[0][prediction.labels > 0] >= 0.5).all()
+
+
+@pytest.mark.slow
+def test_two_classes_come_out_as_they_were_drawn(cells, sample, fit, finish, tmp_path):
+    boxes = replace(sample.annotation, classes=np.array([7, 7, 3]))
+    _, model = finish(fit(Sample(cells, boxes), steps=2))
+    _, prediction = finish(BoxesModel.load(tmp_path / "model").predict(cells))
+    assert "classes" in model.outputs
+    assert [row.class_value for row in prediction.objects][:3] == [7, 7, 3]
+    assert ((prediction.classes > 0) == (prediction.labels > 0)).all()
+    assert (prediction.probabilities.argmax(0) == np.searchsorted([0, 3, 7], prediction.classes)).all()
+    np.testing.assert_allclose(prediction.probabilities.astype(float).sum(0), 1, atol=2e-3)
+
+
+@pytest.mark.slow
+def test_without_masks_it_says_that_shapes_are_guesses(truth, sample, fit, finish):
+    boxes = replace(sample.annotation, masks=None, has_mask=np.zeros(3, bool))
+    _, model = finish(fit(Sample(sample.volume, boxes)))
+    progress, prediction = finish(model.predict(sample.volume))
+    assert any("shapes are guessed" in item.message for item in progress)
+    known = np.isin(prediction.labels, [row.id for row in prediction.objects if row.score == 1])
+    assert instance_scores(np.where(known, prediction.labels, 0), truth).f1 == 1
+
+
+@pytest.mark.slow
+def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish, tmp_path):
+    folder = tmp_path / "model"
+    finish(BoxesModel.fit([sample], config=config(steps=8), folder=folder), *[None] * 5, Stop())
+    assert (folder / "resume.safetensors").exists()
+    progress, _ = finish(BoxesModel.fit([sample], config=config(steps=8), folder=folder, start=BoxesModel.load(folder)))
+    assert progress[-1].step == 8
+    assert not (folder / "resume.safetensors").exists()
+    assert len((folder / "log.csv").read_text().splitlines()) == 1 + 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["scheme", "boxes", "config"])
+def test_a_description_without_a_part_is_refused(part, trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "model")
+    described = json.loads((folder / "model.json").read_text())
+    del described[part]
+    (folder / "model.json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match="damaged"):
+        BoxesModel.load(folder)
+
+
+@pytest.mark.slow
+def test_missing_or_damaged_boxes_are_refused(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "model")
+    (folder / "boxes.npz").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="damaged"):
+        BoxesModel.load(folder)
+    (folder / "boxes.npz").unlink()
+    with pytest.raises(ModelError, match="incomplete"):
+        BoxesModel.load(folder)
+
+
+@pytest.mark.slow
+def test_what_was_drawn_is_read_back(trained, sample):
+    (known,) = BoxesModel.load(trained).stored.boxes
+    for name in ("corners", "classes", "masks", "has_mask"):
+        np.testing.assert_array_equal(getattr(known.boxes, name), getattr(sample.annotation, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("changed", "part"), [({"width": 8}, "width"), ({"roi_size": 6}, "roi_size")])
+def test_another_network_cannot_go_on_from_a_model(changed, part, trained, sample, fit):
+    with pytest.raises(ModelError, match=part):
+        next(fit(sample, start=BoxesModel.load(trained), **changed))
+
+
+@pytest.mark.slow
+def test_a_model_cannot_go_on_with_a_class_it_does_not_know(trained, cells, fit):
+    with pytest.raises(ModelError, match="class 4"):
+        next(fit(Sample(cells, make_boxes([CELL], classes=[4])), start=BoxesModel.load(trained)))
+
+
+def test_images_of_different_channels_are_refused(cells, sample, fit):
+    two = replace(cells, data=np.repeat(cells.data, 2, axis=0))
+    with pytest.raises(VolumeError, match="channels"):
+        next(fit(sample, Sample(two, sample.annotation)))
+
+
+@pytest.mark.slow
+def test_objects_to_mask_next_have_no_mask(trained, finish, sample):
+    model = BoxesModel.load(trained)
+    _, chosen = finish(model.suggest_boxes(sample, count=5))
+    assert chosen == tuple(np.flatnonzero(~sample.annotation.has_mask))
+    _, slices = finish(model.suggest(sample, count=1))
+    assert slices == ((0, 6),)  # the middle of the cell without
