@@ -110,5 +110,9 @@ def test_a_step_that_changes_nothing_is_none(session, qtbot):
 
 def test_painted_boxes_are_those_with_voxels(session):
     stroke(session, 2, np.s_[0, 0, 0])
-    assert session.painted([1, 2]) == [2]
+    assert session.painted == {2}
+    session.undo()
+    assert session.painted == frozenset()
+    session.redo()
+    assert session.painted == {2}
     assert session.mask_of(2).sum() == 1

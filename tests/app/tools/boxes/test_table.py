@@ -60,13 +60,13 @@ def test_boxes_are_pushed_into_the_volume_with_their_size():
     assert push_inside(corners, (10, 20, 30)).tolist() == [[[0, 3, 25], [3, 5, 30]], [[0, 0, 0], [10, 2, 2]]]
 
 
-def test_the_engine_gets_done_masks_only_numbered_by_row():
+def test_the_engine_gets_masks_numbered_by_row_and_hears_which_are_done():
     table = two_boxes().without([1]).with_boxes(np.array([A]), [1]).with_done([3], True)
     masks = np.zeros((5, 7, 9), np.int32)
-    masks[0, 0, 0], masks[2, 3, 4], masks[0, 3, 4] = 2, 3, 3
+    masks[0, 0, 0], masks[2, 3, 4] = 2, 3
     boxes = boxes_of(table, masks)
     assert boxes.corners.tolist() == [B, A]
     assert boxes.has_mask.tolist() == [False, True]
-    assert np.argwhere(boxes.masks).tolist() == [[2, 3, 4]]
-    assert boxes.masks[2, 3, 4] == 2
-    assert boxes_of(two_boxes(), masks).masks is None
+    assert np.argwhere(boxes.masks).tolist() == [[0, 0, 0], [2, 3, 4]]
+    assert (boxes.masks[0, 0, 0], boxes.masks[2, 3, 4]) == (1, 2)
+    assert boxes_of(two_boxes(), np.zeros((2, 2, 2), np.int32)).masks is None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.types import SliceIndex
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
+Scale: TypeAlias = Sequence[float] | Floats
 _SQUARE = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])  # of the two axes of a plane: which corner, in drawing order
 _CUBE = np.array(list(product((0, 1), repeat=3)))
 _EDGES = tuple((a, b) for a, b in product(range(8), repeat=2) if a < b and np.abs(_CUBE[a] - _CUBE[b]).sum() == 1)
@@ -26,7 +28,7 @@ def crosses(corners: NDArray[np.int64], which: SliceIndex) -> NDArray[np.bool_]:
     return np.asarray((corners[:, 0, axis] <= index) & (index < corners[:, 1, axis]))
 
 
-def rectangles(corners: NDArray[np.int64], *, axis: int, scale: Sequence[float]) -> Floats:
+def rectangles(corners: NDArray[np.int64], *, axis: int, scale: Scale) -> Floats:
     """Draw boxes (N, 2, 3) in slices across an axis: (N, 4, 3) vertices, at 0 along that axis."""
     across = [each for each in range(3) if each != axis]
     faces = (corners - 0.5) * np.asarray(scale)
@@ -36,7 +38,7 @@ def rectangles(corners: NDArray[np.int64], *, axis: int, scale: Sequence[float])
     return drawn
 
 
-def spans(vertices: Floats, *, axis: int, scale: Sequence[float]) -> NDArray[np.int64]:
+def spans(vertices: Floats, *, axis: int, scale: Scale) -> NDArray[np.int64]:
     """Read a shape (V, 3) back: (2, 3) half-open voxels, the faces nearest to its bounds; 0 to 1 along ``axis``.
 
     At least a voxel along each axis.
@@ -48,13 +50,13 @@ def spans(vertices: Floats, *, axis: int, scale: Sequence[float]) -> NDArray[np.
     return np.stack([low, np.maximum(high, low + 1)])
 
 
-def is_dot(vertices: Floats, *, axis: int, scale: Sequence[float]) -> bool:
+def is_dot(vertices: Floats, *, axis: int, scale: Scale) -> bool:
     """Whether a shape (V, 3) is shorter than a voxel along both axes of its plane: a click, not a rectangle."""
     extent = np.ptp(np.asarray(vertices) / np.asarray(scale), axis=0)
     return bool((np.delete(extent, axis) < 1).all())
 
 
-def wires(corners: NDArray[np.int64], *, scale: Sequence[float]) -> Floats:
+def wires(corners: NDArray[np.int64], *, scale: Scale) -> Floats:
     """Draw the twelve edges of boxes (N, 2, 3): (12 N, 2, 3), each a point and a direction."""
     faces = (corners - 0.5) * np.asarray(scale)
     points = np.stack([faces[:, _CUBE[:, axis], axis] for axis in range(3)], axis=-1)  # (N, 8, 3)
@@ -64,7 +66,7 @@ def wires(corners: NDArray[np.int64], *, scale: Sequence[float]) -> Floats:
     return np.stack([starts, ends - starts], axis=2).reshape(-1, 2, 3)
 
 
-def outline(region: NDArray[np.int64], which: SliceIndex, *, scale: Sequence[float]) -> Floats:
+def outline(region: NDArray[np.int64], which: SliceIndex, *, scale: Scale) -> Floats:
     """Draw a region (2, 3) where it crosses a slice: (4, 2, 3) points and directions, at 0 along the slice's axis.
 
     Without edges, (0, 2, 3), where it does not.

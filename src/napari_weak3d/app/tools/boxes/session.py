@@ -47,6 +47,11 @@ class BoxSession(QObject):
         The boxes.
     masks
         (Z, Y, X) int32 of box ids, C-contiguous; changed in place, and strokes go right into it.
+
+    Attributes
+    ----------
+    painted
+        Ids of the boxes whose masks hold any voxel.
     """
 
     changed = Signal()
@@ -57,6 +62,7 @@ class BoxSession(QObject):
         self.table = table
         self.masks = masks
         self.history: History[Moment] = History()
+        self.painted = frozenset(each for each in table.ids.tolist() if self._holds(each, self._corners(each)))
         self._flat = masks.reshape(-1)
 
     @property
@@ -79,19 +85,19 @@ class BoxSession(QObject):
             self._flat[voxels.where] = voxels.values
         if after is not None or table != self.table:
             self._push(name, Moment(self.table, before), Moment(table, after))
-            self._tell(table, masks=after is not None)
+            self._set(table, before, after)
 
     def undo(self) -> None:
         """Take back the last step."""
         step = self.history.undo()
         if step is not None:
-            self._restore(step.before)
+            self._restore(step.before, step.after)
 
     def redo(self) -> None:
         """Make the last step that was taken back again."""
         step = self.history.redo()
         if step is not None:
-            self._restore(step.after)
+            self._restore(step.after, step.before)
 
     # ---- boxes
 
@@ -121,10 +127,6 @@ class BoxSession(QObject):
     def mask_of(self, box_id: int) -> NDArray[np.bool_]:
         """Give the mask of a box that is there, within the box."""
         return np.asarray(self.masks[inside_of(self._corners(box_id))] == box_id)
-
-    def painted(self, ids: Collection[int]) -> list[int]:
-        """Those of the boxes whose masks hold any voxel."""
-        return [each for each in ids if self._holds(each, self._corners(each))]
 
     def painting(self, box_id: int, voxels: NDArray[np.bool_]) -> Patch:
         """Say what adds voxels of a box, of the box's shape, to its mask; the masks of others stay."""
@@ -158,8 +160,9 @@ class BoxSession(QObject):
         changed = kept != before
         if changed.any():
             where = self._flat_index(np.argwhere(changed) + box[0])
-            moments = [Moment(self.table, Patch(where, values[changed])) for values in (before, kept)]
-            self._push("paint", moments[0], moments[1])
+            old, new = (Patch(where, values[changed]) for values in (before, kept))
+            self._push("paint", Moment(self.table, old), Moment(self.table, new))
+            self._count(old, new)
             self.changed.emit()
         return is_repaired
 
@@ -191,16 +194,24 @@ class BoxSession(QObject):
     def _push(self, name: str, before: Moment, after: Moment) -> None:
         self.history.push(Step(name, before, after, voxels=after.patch is not None))
 
-    def _restore(self, moment: Moment) -> None:
+    def _restore(self, moment: Moment, left: Moment) -> None:
         if moment.patch is not None:
             self._flat[moment.patch.where] = moment.patch.values
-        self._tell(moment.table, masks=moment.patch is not None)
+        self._set(moment.table, moment.patch, left.patch)
 
-    def _tell(self, table: BoxTable, *, masks: bool) -> None:
+    def _set(self, table: BoxTable, *patches: Patch | None) -> None:
         self.table = table
-        if masks:
+        self._count(*patches)
+        if any(patch is not None for patch in patches):
             self.masks_changed.emit()
         self.changed.emit()
+
+    def _count(self, *patches: Patch | None) -> None:
+        """Look again at the masks that patches may have begun or emptied."""
+        touched = {int(each) for patch in patches if patch is not None for each in np.unique(patch.values)}
+        there = {each for each in touched if self.table.corners_of(each) is not None}
+        now = {each for each in there if self._holds(each, self._corners(each))}
+        self.painted = (self.painted - touched) | now
 
 
 def join(patches: Iterable[Patch]) -> Patch:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
-from skimage.filters import threshold_otsu
 
 _MARGIN = 0.3
 """By how much of its size a box may grow on each side: it was drawn by an eye that was about right."""
 _LEAST_MARGIN = 3
 _SMOOTH = 0.8
 """Standard deviation in voxels: single noisy voxels do not move a face."""
+_QUARTER = 25
+"""Percentile of the surroundings that is background."""
 _LEAST_SHARE = 0.02
 """Of a box that what is found must fill: less is noise."""
 _MOST_VOXELS = 4_000_000
@@ -28,9 +29,10 @@ def snap_box(
 ) -> NDArray[np.int64] | None:
     """Move the faces of a box to the object in it.
 
-    The object is brighter or darker than what is around the box, whichever its middle is, and parted from it by Otsu's
-    threshold; of several pieces the one that fills most of the box counts. Where it goes on beyond the margin, as
-    objects that touch do, a face stays as it was drawn.
+    The object is brighter or darker than what is around the box, whichever its middle is. It is parted from that
+    halfway between the middle and the background, which is the quarter of the surroundings that is least like the
+    middle: bright neighbours do not count. Of several pieces the one that fills most of the box is taken. Where it
+    goes on beyond the margin, as objects that touch do, a face stays as it was drawn.
 
     Parameters
     ----------
@@ -69,9 +71,10 @@ def _find_object(grey: NDArray[np.float32], box: NDArray[np.int64]) -> NDArray[n
     inside[_slices(*box)] = True
     third = (box[1] - box[0]) // 3
     middle = grey[_slices(box[0] + third, box[1] - third)]
-    around = grey[~inside]
-    threshold = threshold_otsu(grey)
-    is_bright = np.median(middle) >= np.median(around) if around.size else middle.mean() >= threshold
+    around = grey[~inside] if not inside.all() else grey
+    level = float(np.median(middle))
+    is_bright = level >= np.median(around)
+    threshold = (level + float(np.percentile(around, _QUARTER if is_bright else 100 - _QUARTER))) / 2
     pieces, n_pieces = ndi.label(grey > threshold if is_bright else grey < threshold)
     if n_pieces == 0:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from napari_weak3d.app.colours import PALETTE, next_color
 from napari_weak3d.types import Boxes, IntLabels, PaintClass, Region
 
-Corners = NDArray[np.int64]
+Corners: TypeAlias = NDArray[np.int64]
 FIRST_CLASS = PaintClass(1, "object", PALETTE[1])
 """What a new annotation starts with."""
 
@@ -56,6 +57,8 @@ class BoxTable:
         return plain and all(
             np.array_equal(ours, theirs) for ours, theirs in zip(self._arrays(), other._arrays(), strict=True)
         )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
 
     def find(self, ids: Collection[int]) -> NDArray[np.intp]:
         """Give the row numbers of these boxes, ascending; of those that are still there."""
@@ -164,12 +167,11 @@ def push_inside(corners: Corners, shape: Sequence[int]) -> Corners:
 
 
 def boxes_of(table: BoxTable, masks: IntLabels) -> Boxes:
-    """Give the annotation as the engine takes it: of ``masks``, (Z, Y, X) of box ids, those that are done, by row."""
-    if not table.done.any():
-        return Boxes(table.corners, table.classes, masks=None, has_mask=table.done)
-    numbers = np.zeros_like(masks)
-    for row in np.flatnonzero(table.done):
-        low, high = table.corners[row]
-        inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        numbers[inside][masks[inside] == table.ids[row]] = row + 1
-    return Boxes(table.corners, table.classes, masks=numbers, has_mask=table.done)
+    """Give the annotation as the engine takes it: ``masks``, (Z, Y, X) of box ids, numbered by row.
+
+    Masks that are not done are in it too, and ``has_mask`` says which are.
+    """
+    numbers = np.zeros(table.next_id, np.int32)
+    numbers[table.ids] = np.arange(1, len(table) + 1)
+    painted = numbers[masks] if masks.any() else None
+    return Boxes(table.corners, table.classes, masks=painted, has_mask=table.done)
