@@ -60,6 +60,13 @@ def test_f1_counts_peaks_within_a_radius_of_clicks_in_the_part(make_annotated):
     assert f1[high] == pytest.approx(2 * 8 / (8 + 10))
 
 
+def test_a_second_peak_in_a_clicked_cell_is_no_mistake(make_annotated):
+    annotated = make_annotated()
+    twice = np.concatenate([annotated.points_vox + np.array([0, 0, 1]), annotated.points_vox - np.array([0, 1, 0])])
+    f1, _ = measure_f1([(annotated, annotated.known, Peaks(twice, np.full(len(twice), 0.9)))])
+    assert (f1 == 1).all()
+
+
 def test_the_threshold_is_where_f1_is_best():
     curve = np.where((THRESHOLDS > 0.5) & (THRESHOLDS < 0.65), 0.95, 0.7)
     assert 0.5 < choose_threshold([(curve, 100)]) < 0.65

@@ -74,7 +74,7 @@ def test_a_click_outside_of_the_volume_is_refused(trained, cells):
 @pytest.mark.slow
 def test_the_maps_come_with_the_labels_and_no_object_lies_below_a_half(trained, finish, cells):
     _, prediction = finish(CentroidsModel.load(trained).predict(cells))
-    assert set(prediction.images) == {"centres", "mask"}
+    assert set(prediction.images) == {"centres", "inside", "mask"}
     assert prediction.images["centres"].shape == cells.shape
     assert (prediction.probabilities[0][prediction.labels > 0] >= 0.5).all()
 

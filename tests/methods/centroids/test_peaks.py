@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks, join_peaks, merge_peaks
+from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks, join_peaks, join_within, merge_peaks
 
 ONES = (1.0, 1.0, 1.0)
 
@@ -83,3 +83,13 @@ def test_a_plateau_wider_than_a_cell_may_be_is_several():
 def test_a_row_of_peaks_on_a_ridge_is_not_one():
     peaks = Peaks(np.array([[0.0, 0, x] for x in range(0, 20, 2)]), np.full(10, 0.5))
     assert len(join_peaks(peaks, np.full((1, 1, 20), 0.5, np.float32), spacing=ONES, reach=3)) == 5
+
+
+def test_peaks_with_no_border_between_them_are_one():
+    peaks = Peaks(np.array([[1.0, 1, 1], [1, 1, 5], [1, 1, 9]]), np.array([0.9, 0.9, 0.3]))
+    inside = np.ones((3, 3, 11), np.float32)
+    inside[:, :, 7] = 0.6  # a faint border
+    joined = join_within(peaks, inside, spacing=ONES, reach=4)
+    np.testing.assert_allclose(joined.points_vox, [[1, 1, 3], [1, 1, 9]])
+    assert len(join_within(peaks, inside, spacing=ONES, reach=3.9)) == 3
+    assert len(join_within(peaks.above(1), inside, spacing=ONES, reach=4)) == 0

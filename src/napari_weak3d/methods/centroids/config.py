@@ -105,7 +105,7 @@ class CentroidsConfig(TrainConfig):
         description="k of equation 1: how fast the centre map falls from a click to a cell's radius.",
     )
     focal_weight: float = Field(
-        1.0, ge=0, le=100, title="Focal weight", description="Of the focal loss where the centre map is above 0.7."
+        0.1, ge=0, le=100, title="Focal weight", description="Of the focal loss where the centre map is above 0.7."
     )
     pseudo_labels: PseudoLabels = Field(
         PseudoLabels.IMAGE,

@@ -16,6 +16,7 @@ from napari_weak3d.io.annotations import check_centroids, check_clicks
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
 from napari_weak3d.methods.centroids.holding_out import THRESHOLDS, USUAL, choose_threshold, measure_f1
+from napari_weak3d.methods.centroids.instances import Maps
 from napari_weak3d.methods.centroids.learner import MASKS, Learner, annotate_all
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, build_nets
 from napari_weak3d.methods.centroids.peaks import Peaks
@@ -173,7 +174,7 @@ class CentroidsModel:
         """
         config = self.stored.config.for_segmenting(settings or {})
         seeds = find_seeds(
-            prediction.images["centres"],
+            Maps(prediction.images["centres"], prediction.images["mask"], prediction.images["inside"]),
             volume,
             scheme=self.stored.scheme,
             threshold=config.peak_threshold or self.peak_threshold,

@@ -18,8 +18,10 @@ _LARGEST_CLUSTER = 2000
 """Peaks that are clustered together at once; more in one chain of neighbours is noise, and only its best counts."""
 _VALLEY = 0.1
 """A map that falls by less than this between two peaks shows one cell (ours, measured)."""
+_LEAST_INSIDE = 0.7
+"""A cell's inside is at least this sure; a border, however faint, is a dip below it (ours, measured)."""
 _ON_LINE = 17
-"""Places between two peaks at which the map is looked at, both peaks included."""
+"""Places between two peaks at which maps are looked at, both peaks included."""
 _LEAST = 1e-6
 
 
@@ -131,16 +133,42 @@ def join_peaks(
     Peaks, the highest first.
     """
     pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
+    falls = 1 - _lowest_between(peaks, pairs, values) / np.maximum(peaks.scores[pairs].min(axis=1), _LEAST)
+    return _average(peaks, _group(peaks.scores, pairs, falls, most=valley))
+
+
+def join_within(
+    peaks: Peaks, inside: NDArray[np.float32], *, spacing: Spacing, reach: float, least: float = _LEAST_INSIDE
+) -> Peaks:
+    """Replace peaks that no border parts by their mean, as :func:`merge_peaks` does (ours).
+
+    Parameters
+    ----------
+    inside
+        (Z, Y, X): probability of a cell's inside, borders excluded.
+    reach
+        Peaks farther apart than this stay apart, in the unit of the spacing.
+    least
+        On the straight line between two peaks that are one, it is nowhere below this.
+
+    Returns
+    -------
+    Peaks, the highest first.
+    """
+    pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
+    return _average(peaks, _group(peaks.scores, pairs, 1 - _lowest_between(peaks, pairs, inside), most=1 - least))
+
+
+def _lowest_between(peaks: Peaks, pairs: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(M,): the least value on the straight line between the peaks of each pair."""
     if len(pairs) == 0:
-        return peaks
+        return np.zeros(0)
     begin, end = peaks.points_vox[pairs[:, 0]], peaks.points_vox[pairs[:, 1]]
     along = np.linspace(0, 1, _ON_LINE)[:, None, None]
-    line = (1 - along) * begin + along * end  # (places, pairs, 3)
-    lowest = (
-        ndimage.map_coordinates(values, line.reshape(-1, 3).T, order=1, mode="nearest").reshape(_ON_LINE, -1).min(0)
-    )
-    falls = 1 - lowest / np.maximum(peaks.scores[pairs].min(axis=1), _LEAST)
-    return _average(peaks, _group(peaks.scores, pairs, falls, most=valley))
+    places = ((1 - along) * begin + along * end).reshape(-1, 3).T  # (3, _ON_LINE * M)
+    found = ndimage.map_coordinates(values, places, output=np.float64, order=1, mode="nearest")
+    lowest: NDArray[np.float64] = found.reshape(_ON_LINE, -1).min(axis=0)
+    return lowest
 
 
 def _pair(peaks: Peaks, *, spacing: Spacing, distance: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ import numpy as np
 from napari_weak3d.methods.centroids.instances import Maps, find_instances
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.scheme import Scheme
+from napari_weak3d.methods.centroids.segmenting import find_cells
 from napari_weak3d.methods.centroids.volumes import Annotated
 from napari_weak3d.types import Preview, SliceIndex
 
@@ -28,10 +29,10 @@ def preview_slice(
     for _ in pair.predict(image, spacing=annotated.spacing, out=out):
         pass
     centre, mask, inside = split_outputs(out)
-    peaks = scheme.find_peaks(centre, spacing=annotated.spacing, threshold=threshold)
+    maps = Maps(centre, mask, inside)
     labels = find_instances(
-        Maps(centre, mask, inside),
-        peaks,
+        maps,
+        find_cells(maps, scheme=scheme, spacing=annotated.spacing, threshold=threshold),
         radius=scheme.look.radius,
         landscape=pair.config.landscape,
         spacing=annotated.spacing,

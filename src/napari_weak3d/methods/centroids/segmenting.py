@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,14 @@ from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.centroids.config import CentroidsConfig
 from napari_weak3d.methods.centroids.instances import Maps, find_instances, nearest_voxel
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
-from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.peaks import Peaks, join_within
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
 from napari_weak3d.methods.centroids.targets import find_voronoi_cells, region_mask
 from napari_weak3d.methods.centroids.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import Prediction, Progress, Volume
+from napari_weak3d.types import Prediction, Progress, Spacing, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
@@ -32,6 +31,9 @@ _SURE = 0.6
 """A peak as high as this is a cell that was forgotten, even where all were clicked (ours)."""
 _APART = 1.0
 """A peak nearer to a click than this, in cell radii, is the clicked cell (ours)."""
+_REACH = 2.0
+"""Peaks farther apart than this, in cell radii, are never of one cell: cells that touch are so far apart (ours)."""
+_MASK = 0.5
 _LEAST = 1e-6
 
 
@@ -73,16 +75,26 @@ def segment_volume(
     sign = 1 if scheme.look.bright_inside else -1
     centre, mask, inside = split_outputs(out)
     maps = Maps(centre, mask, inside, -sign * view.image[2 * scheme.look.channel])
-    seeds = find_seeds(centre, volume, scheme=scheme, threshold=threshold, clicks=clicks)
+    seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
     return _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
 
 
-def find_seeds(
-    centre_map: NDArray[Any], volume: Volume, *, scheme: Scheme, threshold: float, clicks: KnownClicks | None
-) -> Peaks:
-    """Find the centres that objects grow from: clicks, where there are some, and peaks of a map (Z, Y, X)."""
-    peaks = scheme.find_peaks(centre_map, spacing=volume.spacing, threshold=threshold)
+def find_seeds(maps: Maps, volume: Volume, *, scheme: Scheme, threshold: float, clicks: KnownClicks | None) -> Peaks:
+    """Find the centres that objects grow from: clicks, where there are some, and peaks of the centre map."""
+    peaks = find_cells(maps, scheme=scheme, spacing=volume.spacing, threshold=threshold)
     return peaks if clicks is None else add_clicks(peaks, clicks, scheme=scheme, volume=volume)
+
+
+def find_cells(maps: Maps, *, scheme: Scheme, spacing: Spacing, threshold: float) -> Peaks:
+    """Find the peaks of the centre map, one in each cell as the mask shows it.
+
+    The network of centres doubts where in a large cell its centre is; that of masks sees whether a border lies between
+    two peaks. While there are no masks, all peaks count.
+    """
+    peaks = scheme.find_peaks(maps.centre, spacing=spacing, threshold=threshold)
+    if not (maps.mask >= _MASK).any():
+        return peaks
+    return join_within(peaks, maps.inside, spacing=spacing, reach=_REACH * scheme.look.radius)
 
 
 def add_clicks(peaks: Peaks, clicks: KnownClicks, *, scheme: Scheme, volume: Volume) -> Peaks:
@@ -123,7 +135,7 @@ def _make_prediction(
             for row, score in zip(list_objects(labels, classes=None), scores, strict=True)
         ),
         uncertainty=_entropy(maps.mask),
-        images={"centres": maps.centre, "mask": maps.mask},
+        images={"centres": maps.centre, "mask": maps.mask, "inside": maps.inside},
         probabilities=foreground.astype(np.float16)[None],
     )
 
