@@ -13,7 +13,7 @@ KINDS = list(BoxLoss)
 
 def targets_of(classes, offsets=None):
     told = torch.tensor(classes)
-    return AnchorTargets(told, torch.zeros(len(told), 6) if offsets is None else offsets)
+    return AnchorTargets(told, torch.zeros(len(told), 6) if offsets is None else offsets, told > 0)
 
 
 def sure_of(classes, *, n_classes=3):

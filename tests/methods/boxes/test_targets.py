@@ -123,6 +123,17 @@ def test_positives_say_class_and_offsets_of_their_box_the_others_none():
     told = decode(targets.offsets, anchors)
     torch.testing.assert_close(told[[0, 1, 3]], truth[[0, 0, 1]])
     assert targets.offsets[2].tolist() == [0] * 6
+    assert targets.told.tolist() == [True, True, False, True]
+
+
+def test_ignored_anchors_near_a_box_tell_where_it_lies():
+    anchors, truth = in_a_row(0, 5, 8, 60), in_a_row(0, 61)  # IoU 1, 0.33, 0.11, 0.82
+    rows = match_anchors(anchors, truth, rule=MatchRule(least=1), ignored=in_a_row(9, length=12))
+    assert rows.tolist() == [0, IGNORED, IGNORED, 1]
+    targets = make_targets(rows, anchors, truth=truth, classes=torch.tensor([2, 1]), least_told=0.3)
+    assert targets.told.tolist() == [True, True, False, True]
+    assert targets.classes.tolist() == [2, IGNORED, IGNORED, 1]
+    torch.testing.assert_close(decode(targets.offsets, anchors)[1], truth[0])
 
 
 @pytest.mark.parametrize("rule", [OURS, PAPER_RULE])

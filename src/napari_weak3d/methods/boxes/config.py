@@ -31,7 +31,14 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
     {
         Preset.DEFAULT: MappingProxyType({}),
         Preset.PAPER: MappingProxyType(
-            {"stem": 1, "ignored_iou": 0.4, "least_anchors": 1, "kept_share": 0.0, "box_loss": BoxLoss.PAPER}
+            {
+                "stem": 1,
+                "ignored_iou": 0.4,
+                "least_anchors": 1,
+                "kept_share": 0.0,
+                "box_loss": BoxLoss.PAPER,
+                "deep_masks": False,
+            }
         ),
     }
 )
@@ -133,6 +140,11 @@ class BoxesConfig(TrainConfig):
     )
     roi_padding: float = Field(
         0.15, ge=0, le=1, title="RoI padding", description="By how much of its size a box is grown to find its mask in."
+    )
+    deep_masks: bool = Field(
+        True,
+        title="Deep masks",
+        description="Masks are told in more steps, and by where in the box a point lies; off: as in the paper.",
     )
     rois: int = Field(
         8, ge=1, le=1024, title="RoIs per step", description="Boxes whose masks are learned in a step, at most."

@@ -223,4 +223,5 @@ def build_net(scheme: Scheme, config: BoxesConfig) -> BoxNetwork:
         levels=config.levels,
         stem=scheme.stem,
         roi_size=config.roi_size,
+        deep_masks=config.deep_masks,
     )

@@ -43,26 +43,26 @@ def box_losses(logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind:
     kind
         PAPER: the mean log loss over all anchors, the smooth L1 of positives over the same number. FOCAL: the focal
         loss over the number of positives. BALANCED: the mean log loss over positives and the hardest negatives. These
-        two take the smooth L1 over the number of positives.
+        two take the smooth L1 over the number of anchors whose offsets count.
 
     Returns
     -------
-    BoxLosses; that of offsets is 0 without positives.
+    BoxLosses; that of offsets is 0 where none count.
 
     References
     ----------
     Zhao et al. 2018, equation 1 and section 2.1 (lambda is 1).
     """
     counted = targets.classes != IGNORED
-    positive = targets.classes > 0
+    where = targets.told
     told = targets.classes[counted]
     if kind is BoxLoss.PAPER:
         n_anchors = counted.sum().clamp(min=1)
-        errors = F.smooth_l1_loss(offsets[positive], targets.offsets[positive], reduction="sum")
+        errors = F.smooth_l1_loss(offsets[where], targets.offsets[where], reduction="sum")
         return BoxLosses(F.cross_entropy(logits[counted], told, reduction="sum") / n_anchors, errors / n_anchors)
     score = _focal_loss if kind is BoxLoss.FOCAL else _balanced_loss
-    errors = F.smooth_l1_loss(offsets[positive], targets.offsets[positive], reduction="sum", beta=_BEND)
-    return BoxLosses(score(logits[counted], told), errors / positive.sum().clamp(min=1))
+    errors = F.smooth_l1_loss(offsets[where], targets.offsets[where], reduction="sum", beta=_BEND)
+    return BoxLosses(score(logits[counted], told), errors / where.sum().clamp(min=1))
 
 
 def _focal_loss(logits: Tensor, classes: Tensor) -> Tensor:

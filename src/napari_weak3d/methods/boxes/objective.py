@@ -81,8 +81,11 @@ class Objective:
         out = Outputs(out.features, out.logits.float(), out.offsets.float())
         anchors = net.place_anchors(_shape_of(image)).to(image.device)
         matched = [self._match(truth, anchors, shape=_shape_of(image)) for truth in self.batch.truth]
+        told = [each.targets for each in matched]
         targets = AnchorTargets(
-            torch.cat([each.targets.classes for each in matched]), torch.cat([each.targets.offsets for each in matched])
+            torch.cat([each.classes for each in told]),
+            torch.cat([each.offsets for each in told]),
+            torch.cat([each.told for each in told]),
         )
         found = box_losses(
             out.logits.flatten(0, 1), out.offsets.flatten(0, 1), targets=targets, kind=self.config.box_loss
@@ -108,9 +111,10 @@ class Objective:
         rows = learned.nonzero()[:, 0][clipped.rows]
         self.anchors_per_object += count_anchors(owners, n_boxes=len(rows)).tolist()
         classes = truth.classes.to(anchors.device)[rows]
-        return _Matched(
-            clipped.boxes, rows, owners, make_targets(owners, anchors, truth=clipped.boxes, classes=classes)
+        targets = make_targets(
+            owners, anchors, truth=clipped.boxes, classes=classes, least_told=self.config.ignored_iou
         )
+        return _Matched(clipped.boxes, rows, owners, targets)
 
     def _mask_loss(self, net: BoxNetwork, out: Outputs, matched: Sequence[_Matched], anchors: Tensor) -> Tensor:
         rois = self._choose_rois(out, matched, anchors)

@@ -22,7 +22,7 @@ from napari_weak3d.methods.boxes.storage import Stored
 from napari_weak3d.nn.loop import Budget
 from napari_weak3d.types import Boxes, Sample
 
-_SAME = ("width", "levels", "roi_size")
+_SAME = ("width", "levels", "roi_size", "deep_masks")
 """Settings that a network's weights fit."""
 
 

@@ -57,12 +57,13 @@ class ClippedTruth(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AnchorTargets:
-    """What each anchor should say: classes (A,) int64, 0 background, ``IGNORED`` for nothing; offsets (A, 6) float,
-    0 where the class is not above 0.
+    """What each anchor should say: classes (A,) int64, 0 background, ``IGNORED`` for nothing; offsets (A, 6) float;
+    told (A,) bool, whose offsets count: those of classes above 0, and perhaps some of the ignored.
     """
 
     classes: Tensor
     offsets: Tensor
+    told: Tensor
 
 
 def clip_truth(boxes: Tensor, region: Region, *, least_share: float = 0.5) -> ClippedTruth:
@@ -170,7 +171,9 @@ def count_anchors(rows: Tensor, *, n_boxes: int) -> Tensor:
     return torch.bincount(rows[rows >= 0], minlength=n_boxes)
 
 
-def make_targets(rows: Tensor, anchors: Tensor, *, truth: Tensor, classes: Tensor) -> AnchorTargets:
+def make_targets(
+    rows: Tensor, anchors: Tensor, *, truth: Tensor, classes: Tensor, least_told: float = 1.0
+) -> AnchorTargets:
     """Turn a matching into what each anchor should say.
 
     Parameters
@@ -181,10 +184,19 @@ def make_targets(rows: Tensor, anchors: Tensor, *, truth: Tensor, classes: Tenso
         (A, 2, 3) and (N, 2, 3), as matched.
     classes
         (N,) int64 of the true boxes, >= 1.
+    least_told
+        IoU above which an ignored anchor tells where its nearest box lies, though not that there is one: when boxes
+        are looked for it may have a high score, and then its offsets must be good (ours).
     """
     positive = rows >= 0
+    owners = rows.clamp(min=-1)
+    band = (rows == IGNORED).nonzero()[:, 0]
+    if len(truth) and len(band) and least_told < 1:
+        best, nearest = box_iou(anchors[band], truth).max(dim=1)
+        owners[band[best > least_told]] = nearest[best > least_told]
+    where = owners >= 0
     told = torch.where(rows == IGNORED, IGNORED, torch.zeros_like(rows))
     told[positive] = classes[rows[positive]]
     offsets = anchors.new_zeros(len(anchors), 6)
-    offsets[positive] = encode(truth[rows[positive]], anchors[positive])
-    return AnchorTargets(told, offsets)
+    offsets[where] = encode(truth[owners[where]], anchors[where])
+    return AnchorTargets(told, offsets, where)

@@ -1,0 +1,71 @@
+"""Boxes that are held out: which, and what they say of the score threshold."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_weak3d.methods.boxes.detections import Detections
+from napari_weak3d.methods.boxes.holding_out import (
+    THRESHOLDS,
+    USUAL,
+    Scored,
+    choose_held_out,
+    choose_threshold,
+    measure_f1,
+)
+from napari_weak3d.methods.boxes.volumes import Annotated
+from napari_weak3d.nn.slabs import SlabView
+
+SHAPE = (10, 20, 100)
+EVERYWHERE = tuple((0, side) for side in SHAPE)
+
+
+@pytest.fixture
+def annotated():
+    """Ten boxes in a row along x."""
+    low = np.array([[2, 5, x] for x in range(0, 100, 10)], float)
+    boxes = np.stack([low, low + 8], axis=1)
+    nothing = np.zeros(SHAPE, np.int32)
+    view = SlabView(np.zeros((2, *SHAPE), np.float32), (0,))
+    return Annotated(view, (1, 1, 1), boxes, np.ones(10, np.int64), nothing, np.zeros(10, bool), EVERYWHERE)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_end_of_the_region_with_a_part_of_the_boxes_is_held_out_the_rest_is_learned(seed, annotated):
+    split = choose_held_out(annotated, share=0.2, seed=seed)
+    assert annotated.lie_in(split.held_out).sum() == 2
+    assert annotated.lie_in(split.learned).sum() == 8
+    assert sorted([*split.held_out[2], *split.learned[2]])[::3] == [0, 100]
+    assert split.held_out[:2] == split.learned[:2] == EVERYWHERE[:2]
+
+
+def test_of_few_boxes_or_for_a_share_of_none_nothing_is_held_out(annotated):
+    few = replace(annotated, boxes=annotated.boxes[:7])
+    assert choose_held_out(few, share=0.2, seed=0) is None
+    assert choose_held_out(annotated, share=0, seed=0) is None
+
+
+def found(boxes, scores):
+    return Detections(torch.from_numpy(boxes).float(), torch.tensor(scores), torch.ones(len(scores)).long())
+
+
+def test_f1_counts_what_has_its_centre_in_the_region(annotated):
+    region = (*EVERYWHERE[:2], (0, 50))  # five true ones
+    scores = [0.9] * 4 + [0.5] * 2 + [0.9] * 4
+    boxes = annotated.boxes.copy()
+    boxes[3, :, 1] += 6  # this one misses
+    f1, count = measure_f1([Scored(annotated, region, found(boxes, scores))])
+    assert count == 5
+    assert f1[THRESHOLDS < 0.5][-1] == pytest.approx(2 * 4 / (5 + 5))
+    assert f1[THRESHOLDS > 0.5][0] == pytest.approx(2 * 3 / (4 + 5))
+
+
+def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_little():
+    sharp = np.exp(-(((THRESHOLDS - 0.7) / 0.05) ** 2))
+    assert choose_threshold([(sharp, 100)]) == pytest.approx(0.7, abs=0.03)
+    flat = np.full(len(THRESHOLDS), 0.9)
+    assert choose_threshold([(flat, 100)]) == pytest.approx(USUAL, abs=0.03)
+    assert choose_threshold([(0.1 * sharp, 100)]) == USUAL
+    assert choose_threshold([(sharp, 0)]) == USUAL

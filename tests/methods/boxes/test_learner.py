@@ -1,0 +1,73 @@
+"""Training on boxes: patches, what happens when memory runs out or boxes change."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_weak3d.errors import ConfigError
+from napari_weak3d.nn.member import Member
+from napari_weak3d.types import Sample
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def learner(make_learner):
+    made = make_learner()
+    made.learn(without_held_out=False)
+    return made
+
+
+def test_patches_are_a_few_objects_long_but_no_longer_than_the_volume(make_learner):
+    assert make_learner(patch=0).patch.shape == (12, 48, 48)
+    assert make_learner(patch=16).patch.shape[1:] == (16, 16)
+
+
+def test_a_step_tells_its_losses_and_is_logged(learner):
+    metrics = learner.step(0.1)
+    assert metrics["loss"] == pytest.approx(metrics["box loss"] + metrics["mask loss"], rel=1e-3)
+    assert [row.loss for row in learner.log] == [metrics["loss"]]
+
+
+def test_with_less_memory_it_goes_on_with_less_until_nothing_is_left_to_shrink(make_learner, monkeypatch):
+    def run_out(*_arguments, **_settings):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    learner = make_learner(pixels=65536)
+    learner.learn(without_held_out=False)
+    monkeypatch.setattr(Member, "learn", run_out)
+    shrunk = []
+    with pytest.raises(ConfigError, match="out of memory even with one patch"):
+        shrunk.extend((learner.step(0.1), learner.notice) for _ in range(20))
+    assert len(shrunk) >= 3
+    assert all(metrics == {} and "out of memory" in notice for metrics, notice in shrunk)
+
+
+def test_new_boxes_are_learned_from(learner, sample):
+    moved = replace(sample.annotation, corners=sample.annotation.corners[:2])
+    fewer = replace(moved, classes=moved.classes[:2], has_mask=moved.has_mask[:2])
+    learner.take((Sample(sample.volume, fewer),))
+    assert len(learner.annotated[0].boxes) == 2
+    assert learner.step(0.1)["loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "notice"),
+    [
+        ({"corners": np.zeros((0, 2, 3), np.int64)}, "no boxes any more"),
+        ({"classes": np.array([1, 1, 9])}, "new class"),
+    ],
+)
+def test_with_no_box_or_a_new_class_it_goes_on_with_the_boxes_there_were(changed, notice, learner, sample):
+    learner.take((Sample(sample.volume, replace(sample.annotation, **changed)),))
+    assert notice in learner.notice
+    assert len(learner.annotated[0].boxes) == 3
+    assert learner.step(0.1)["loss"] > 0
+
+
+def test_other_images_are_not_taken_over(learner, sample):
+    other = replace(sample, volume=replace(sample.volume, data=sample.volume.data[:, :, :20]))
+    learner.take((other,))
+    assert "other images" in learner.notice
