@@ -156,6 +156,7 @@ class Controller(QObject):
         self._activity.close()
         self.desk.background.close()
         self.desk.autosave.close()
+        self.desk.tool_layers.close()
         self.desk.layers.close()
         self.training.close()
         QApplication.instance().aboutToQuit.disconnect(self.close)

@@ -16,6 +16,8 @@ from napari_weak3d.app.models_panel import ModelsPanel
 from napari_weak3d.app.project_panel import ProjectPanel
 from napari_weak3d.app.result_panel import ResultPanel
 from napari_weak3d.app.tool_box import ToolBox
+from napari_weak3d.app.tool_layers import ToolLayers
+from napari_weak3d.app.tools.boxes.tool import BoxesTool
 from napari_weak3d.app.tools.slices import SlicesTool
 from napari_weak3d.app.tools.tool import Tool
 from napari_weak3d.app.train_panel import TrainPanel
@@ -69,7 +71,8 @@ class Desk:
         self.autosave = autosave
         self.background = Background()
         self.layers = Layers(viewer)
-        tools: tuple[Tool, ...] = (SlicesTool(self.layers),)
+        self.tool_layers = ToolLayers(viewer)
+        tools: tuple[Tool, ...] = (SlicesTool(self.layers), BoxesTool(self.layers, self.tool_layers))
         self.tools = {tool.method: tool for tool in tools}
         self.tool = tools[0]
         self.panels = Panels(ProjectPanel(), ImagePanel(), ToolBox(tools), TrainPanel(), ResultPanel(), ModelsPanel())

@@ -12,3 +12,10 @@ class SlicesDock(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:  # napari makes classes only, and gives the viewer by this name
         super().__init__(napari_viewer, "slices")
+
+
+class BoxesDock(Dock):
+    """Opened by "Weak3D: boxes"."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, "boxes")
