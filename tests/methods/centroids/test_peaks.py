@@ -85,11 +85,12 @@ def test_a_row_of_peaks_on_a_ridge_is_not_one():
     assert len(join_peaks(peaks, np.full((1, 1, 20), 0.5, np.float32), spacing=ONES, reach=3)) == 5
 
 
-def test_peaks_with_no_border_between_them_are_one():
+def test_peaks_with_no_border_and_no_deep_valley_between_them_are_one():
     peaks = Peaks(np.array([[1.0, 1, 1], [1, 1, 5], [1, 1, 9]]), np.array([0.9, 0.9, 0.3]))
-    inside = np.ones((3, 3, 11), np.float32)
+    values, inside = np.full((3, 3, 11), 0.8, np.float32), np.ones((3, 3, 11), np.float32)
     inside[:, :, 7] = 0.6  # a faint border
-    joined = join_within(peaks, inside, spacing=ONES, reach=4)
+    joined = join_within(peaks, values, inside, spacing=ONES, reach=4)
     np.testing.assert_allclose(joined.points_vox, [[1, 1, 3], [1, 1, 9]])
-    assert len(join_within(peaks, inside, spacing=ONES, reach=3.9)) == 3
-    assert len(join_within(peaks.above(1), inside, spacing=ONES, reach=4)) == 0
+    assert len(join_within(peaks, values, inside, spacing=ONES, reach=3.9)) == 3
+    assert len(join_within(peaks, values - 0.2, inside, spacing=ONES, reach=4)) == 3
+    assert len(join_within(peaks.above(1), values, inside, spacing=ONES, reach=4)) == 0

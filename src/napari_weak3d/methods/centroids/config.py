@@ -84,7 +84,7 @@ class CentroidsConfig(TrainConfig):
         3e-3, gt=0, le=1, title="Learning rate", description="At its highest, after a warm-up."
     )
     centre_share: float = Field(
-        0.4,
+        0.5,
         ge=0.05,
         le=0.95,
         title="Share for centres",

@@ -20,7 +20,7 @@ _FEWEST = 8
 """Of fewer clicks none is held out: what is left would not be enough to learn from."""
 THRESHOLDS = np.linspace(0.1, 0.8, 29)
 """Thresholds of peaks in question."""
-USUAL = 0.35
+USUAL = 0.25
 """Threshold as long as nothing is known (ours)."""
 TRUSTED = 0.6
 """Held-out F1 below which a network knows too little to be believed, be it about thresholds or clicks (ours)."""

@@ -43,7 +43,7 @@ _SCORED_AT = 0.6
 """Part of the training of centres after which held-out clicks are scored, and then learned from too (ours)."""
 _WORTH_HEARING = 0.8
 """Least F1 on held-out clicks from which on a network may say that cells were forgotten (ours)."""
-_FORGOTTEN = 0.6
+_FORGOTTEN = 0.5
 """Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
 
 

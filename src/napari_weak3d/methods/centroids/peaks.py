@@ -18,6 +18,8 @@ _LARGEST_CLUSTER = 2000
 """Peaks that are clustered together at once; more in one chain of neighbours is noise, and only its best counts."""
 _VALLEY = 0.1
 """A map that falls by less than this between two peaks shows one cell (ours, measured)."""
+_VALLEY_WITHIN = 0.3
+"""The same where masks see no border either (ours, measured)."""
 _LEAST_INSIDE = 0.7
 """A cell's inside is at least this sure; a border, however faint, is a dip below it (ours, measured)."""
 _ON_LINE = 17
@@ -71,9 +73,7 @@ def find_peaks(
     -------
     Peaks, the highest first. Equal neighbours, a plateau, are one.
     """
-    values = np.asarray(centre_map, np.float32)
-    if blur > 0:
-        values = ndimage.gaussian_filter(values, [blur / along for along in spacing], mode="nearest", truncate=3.0)
+    values = blur_map(centre_map, sigma=blur, spacing=spacing)
     top = (values >= threshold) & (values == ndimage.maximum_filter(values, size=3, mode="nearest"))
     plateaus, count = ndimage.label(top, structure=np.ones((3, 3, 3)))
     if count == 0:
@@ -83,6 +83,16 @@ def find_peaks(
     scores = np.asarray(ndimage.maximum(values, plateaus, numbers), np.float64)
     merged = merge_peaks(Peaks(points, scores), spacing=spacing, distance=merge_distance)
     return join_peaks(merged, values, spacing=spacing, reach=reach)
+
+
+def blur_map(centre_map: NDArray[Any], *, sigma: float, spacing: Spacing) -> NDArray[np.float32]:
+    """Blur a map (Z, Y, X) as :func:`find_peaks` does; ``sigma`` in the unit of the spacing, 0: not at all."""
+    values = np.asarray(centre_map, np.float32)
+    if sigma <= 0:
+        return values
+    sigmas = [sigma / along for along in spacing]
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(values, sigmas, mode="nearest", truncate=3.0)
+    return blurred
 
 
 def merge_peaks(peaks: Peaks, *, spacing: Spacing, distance: float) -> Peaks:
@@ -133,21 +143,27 @@ def join_peaks(
     Peaks, the highest first.
     """
     pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
-    falls = 1 - _lowest_between(peaks, pairs, values) / np.maximum(peaks.scores[pairs].min(axis=1), _LEAST)
-    return _average(peaks, _group(peaks.scores, pairs, falls, most=valley))
+    return _average(peaks, _group(peaks.scores, pairs, _falls(peaks, pairs, values), most=valley))
 
 
 def join_within(
-    peaks: Peaks, inside: NDArray[np.float32], *, spacing: Spacing, reach: float, least: float = _LEAST_INSIDE
+    peaks: Peaks,
+    values: NDArray[np.float32],
+    inside: NDArray[np.float32],
+    *,
+    spacing: Spacing,
+    reach: float,
+    valley: float = _VALLEY_WITHIN,
+    least: float = _LEAST_INSIDE,
 ) -> Peaks:
-    """Replace peaks that no border parts by their mean, as :func:`merge_peaks` does (ours).
+    """Replace peaks that no border parts by their mean: as :func:`join_peaks`, over deeper valleys (ours).
 
     Parameters
     ----------
+    values, reach, valley
+        As there. A valley still counts: a mask of blurred cells that touch often shows no border.
     inside
         (Z, Y, X): probability of a cell's inside, borders excluded.
-    reach
-        Peaks farther apart than this stay apart, in the unit of the spacing.
     least
         On the straight line between two peaks that are one, it is nowhere below this.
 
@@ -156,7 +172,16 @@ def join_within(
     Peaks, the highest first.
     """
     pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
-    return _average(peaks, _group(peaks.scores, pairs, 1 - _lowest_between(peaks, pairs, inside), most=1 - least))
+    pairs = pairs[_lowest_between(peaks, pairs, inside) >= least]
+    return _average(peaks, _group(peaks.scores, pairs, _falls(peaks, pairs, values), most=valley))
+
+
+def _falls(peaks: Peaks, pairs: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(M,): how far the map falls between the peaks of each pair, as a share of the lower one."""
+    falls: NDArray[np.float64] = 1 - _lowest_between(peaks, pairs, values) / np.maximum(
+        peaks.scores[pairs].min(axis=1), _LEAST
+    )
+    return falls
 
 
 def _lowest_between(peaks: Peaks, pairs: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks
+from napari_weak3d.methods.centroids.peaks import Peaks, blur_map, find_peaks, join_within
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.nn.intensity import Greys
 from napari_weak3d.types import Region, Spacing
@@ -17,6 +17,8 @@ _BLUR = 0.15
 """Of centre maps before peaks are looked for, in radii of the typical cell (ours)."""
 _REACH = 1.5
 """Peaks up to this many radii apart may be of one cell; cells that touch are two apart (ours)."""
+_REACH_WITHIN = 2.0
+"""The same where masks see no border: cells that touch are that far apart (ours)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,13 @@ class Scheme:
             blur=_BLUR * self.look.radius,
             reach=_REACH * self.look.radius,
         )
+
+    def join_within(
+        self, peaks: Peaks, centre_map: NDArray[Any], inside: NDArray[np.float32], *, spacing: Spacing
+    ) -> Peaks:
+        """Join the peaks of a map between which the second network's inside (Z, Y, X) shows no border."""
+        values = blur_map(centre_map, sigma=_BLUR * self.look.radius, spacing=spacing)
+        return join_within(peaks, values, inside, spacing=spacing, reach=_REACH_WITHIN * self.look.radius)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.centroids.config import CentroidsConfig
 from napari_weak3d.methods.centroids.instances import Maps, find_instances, nearest_voxel
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
-from napari_weak3d.methods.centroids.peaks import Peaks, join_within
+from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
 from napari_weak3d.methods.centroids.targets import find_voronoi_cells, region_mask
@@ -27,12 +27,10 @@ from napari_weak3d.types import Prediction, Progress, Spacing, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
-_SURE = 0.6
+_SURE = 0.5
 """A peak as high as this is a cell that was forgotten, even where all were clicked (ours)."""
 _APART = 1.0
 """A peak nearer to a click than this, in cell radii, is the clicked cell (ours)."""
-_REACH = 2.0
-"""Peaks farther apart than this, in cell radii, are never of one cell: cells that touch are so far apart (ours)."""
 _MASK = 0.5
 _LEAST = 1e-6
 
@@ -94,7 +92,7 @@ def find_cells(maps: Maps, *, scheme: Scheme, spacing: Spacing, threshold: float
     peaks = scheme.find_peaks(maps.centre, spacing=spacing, threshold=threshold)
     if not (maps.mask >= _MASK).any():
         return peaks
-    return join_within(peaks, maps.inside, spacing=spacing, reach=_REACH * scheme.look.radius)
+    return scheme.join_within(peaks, maps.centre, maps.inside, spacing=spacing)
 
 
 def add_clicks(peaks: Peaks, clicks: KnownClicks, *, scheme: Scheme, volume: Volume) -> Peaks:
