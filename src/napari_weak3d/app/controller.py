@@ -232,6 +232,7 @@ class Controller(QObject):
         desk.autosave.saved.connect(self._on_saved)
         desk.autosave.failed.connect(desk.complain)
         self.training.trained.connect(self._show_trained)
+        self.training.previewed.connect(desk.boxing.show_preview)
         self.training.models_changed.connect(self.models.refresh)
         self.projects.changed.connect(self.models.refresh)
         self.projects.opened.connect(self.images.forget)

@@ -72,7 +72,8 @@ class Desk:
         self.background = Background()
         self.layers = Layers(viewer)
         self.tool_layers = ToolLayers(viewer)
-        tools: tuple[Tool, ...] = (SlicesTool(self.layers), BoxesTool(self.layers, self.tool_layers))
+        self.boxing = BoxesTool(self.layers, self.tool_layers)
+        tools: tuple[Tool, ...] = (SlicesTool(self.layers), self.boxing)
         self.tools = {tool.method: tool for tool in tools}
         self.tool = tools[0]
         self.panels = Panels(ProjectPanel(), ImagePanel(), ToolBox(tools), TrainPanel(), ResultPanel(), ModelsPanel())

@@ -36,11 +36,14 @@ class Training(QObject):
     -------
     trained(model_id)
         A training has ended, also by Stop, and its model can be used.
+    previewed(preview)
+        A preview of the image that is worked on is shown.
     models_changed()
         The project has one more, or one less.
     """
 
     trained = Signal(str)
+    previewed = Signal(object)
     models_changed = Signal()
 
     def __init__(self, desk: Desk, images: Images, parent: QObject | None = None) -> None:
@@ -248,6 +251,7 @@ class Training(QObject):
         if work is None or work.image_id != image_id or not self.running:
             return
         self._desk.layers.show_preview(work.layer, preview, colormap=self._desk.tool.preview_colours())
+        self.previewed.emit(preview)
 
     def _plan_renewal(self) -> None:
         """Ask again a while after this preview, the longer the longer it took."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_weak3d.app.tools.boxes.crossing import crosses, is_dot, outline, rectangles, spans, wires
+from napari_weak3d.app.tools.boxes.crossing import bounds_in, crosses, is_dot, outlines, rectangles, spans, wires
 
 SCALE = (3.0, 0.5, 0.25)
 
@@ -59,8 +59,21 @@ def test_a_box_has_twelve_wires_between_its_corners():
     assert ends.max(axis=0).tolist() == [4.5, 1.75, 1.875]
 
 
-def test_the_outline_of_a_region_is_in_its_slices_only():
-    region = np.array([[2, 0, 0], [4, 5, 6]])
-    assert outline(region, (0, 3), scale=(1, 1, 1)).shape == (4, 2, 3)
-    assert outline(region, (0, 3), scale=(1, 1, 1)).sum(axis=0)[1].tolist() == [0, 0, 0], "it closes"
-    assert len(outline(region, (0, 4), scale=(1, 1, 1))) == 0
+def test_outlines_are_of_boxes_that_cross_the_slice_only():
+    boxes = np.array([[[2, 0, 0], [4, 5, 6]], [[3, 1, 1], [5, 2, 2]], [[0, 0, 0], [1, 9, 9]]])
+    lines = outlines(boxes, (0, 3), scale=(1, 1, 1))
+    assert lines.shape == (8, 2, 3)
+    assert lines[:4, 1].sum(axis=0).tolist() == [0, 0, 0], "it closes"
+    assert np.ptp(lines[:4, 0], axis=0).tolist() == [0, 5, 6]
+    assert len(outlines(boxes[:1], (0, 4), scale=(1, 1, 1))) == 0
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_bounds_of_what_a_slice_shows(axis):
+    plane = np.zeros((9, 11), np.int32)
+    plane[2:5, 3:9], plane[7, 10], plane[0, 0] = 40, 7, 7
+    found = bounds_in(plane, (axis, 5))
+    across = [each for each in range(3) if each != axis]
+    assert found[:, :, across].tolist() == [[[0, 0], [8, 11]], [[2, 3], [5, 9]]]
+    assert found[:, :, axis].tolist() == [[5, 6], [5, 6]]
+    assert bounds_in(plane * 0, (axis, 5)).shape == (0, 2, 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.types import Boxes
+from napari_weak3d.types import Boxes, Preview
 
 pytestmark = pytest.mark.window
 FIRST = [[3, 10, 15], [7, 20, 30]]
@@ -336,3 +336,20 @@ def test_the_counter_counts(tool, hand):
     assert "Press R" in counter(tool)
     hand.draw((10, 15), (20, 30))
     assert counter(tool).startswith("1 box, 0 masks done")
+
+
+def test_a_preview_is_drawn_as_wires_in_its_slice_while_there_is_one(tool, layers, image):
+    labels = np.zeros((40, 50), np.int32)
+    labels[3:9, 4:12], labels[20:22, 30:33] = 1, 2
+    preview = Preview((0, 4), labels)
+    layers.show_preview(image, preview)
+    tool.show_preview(preview)
+    wires = tool.work.canvas.wires
+    assert len(wires.data) == 8
+    layers.go_to((0, 5), image)
+    assert len(wires.data) == 0
+    layers.go_to((0, 4), image)
+    world = np.array([wires.data_to_world(each) for each in wires.data[:4, 0]])
+    assert world.min(axis=0) == pytest.approx(image.data_to_world((4, 2.5, 3.5)))
+    layers.hide_preview()
+    assert len(wires.data) == 0

@@ -19,18 +19,22 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_weak3d.app.grid import Grid
-from napari_weak3d.app.tools.boxes.crossing import Floats, crosses, is_dot, outline, rectangles, spans, wires
-from napari_weak3d.app.tools.boxes.table import BoxTable
+from napari_weak3d.app.tools.boxes.crossing import Floats, crosses, is_dot, outlines, rectangles, spans, wires
+from napari_weak3d.app.tools.boxes.table import BoxTable, Corners
 from napari_weak3d.types import SliceIndex
 
 _PER_VIEW = 300
 """Lines are this part of the image wide: about two pixels of the screen while all of it is in view."""
+_THICKER = 2
+"""In 3D: wires are flat, and seen from the side they are thin."""
 _FACE, _FACE_DONE = 0.05, 0.25
 """How opaque a rectangle is, and one whose mask is done."""
 _REGION = (1.0, 1.0, 1.0, 1.0)
+_FOUND = (0.4, 0.8, 0.93, 1.0)
+"""Of boxes in a preview: no class has this blue before the fourth."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """What is to be shown.
 
@@ -42,12 +46,28 @@ class View:
         The slice; None: none of the image.
     deep
         Whether the view is 3D.
+    found
+        Boxes that a model finds in the slice, in a preview; None: there is none.
     """
 
     table: BoxTable
     chosen: frozenset[int]
     which: SliceIndex | None
     deep: bool = False
+    found: Corners | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, View):
+            return NotImplemented
+        ours, theirs = ((view.chosen, view.which, view.deep, view.found is None) for view in (self, other))
+        return ours == theirs and self.table == other.table and np.array_equal(self.boxes_found, other.boxes_found)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
+
+    @property
+    def boxes_found(self) -> Corners:
+        """What the preview holds, (N, 2, 3)."""
+        return np.zeros((0, 2, 3), np.int64) if self.found is None else self.found
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,11 +257,11 @@ class BoxCanvas(QObject):
             unit = np.abs(self._grid.scale).max()
             layer.scale, layer.translate = unit * np.sign(self._grid.scale), self._grid.translate
             lines, colours = _all_wires(table, scale=np.abs(self._grid.scale) / unit)
-            width = self._longest() / _PER_VIEW / unit
-        elif table.region is not None and view.which is not None:
+            width = _THICKER * self._longest() / _PER_VIEW / unit
+        elif view.which is not None and (table.region is not None or view.found is not None):
             layer.scale, layer.translate = self.layer.scale, self._start_of(view.which)
-            lines = outline(_corners_of(table.region), view.which, scale=self._units)
-            colours, width = np.tile(_REGION, (len(lines), 1)), 2 * self._line_width(view.which[0])
+            lines, colours = _flat_wires(view, view.which, scale=self._units)
+            width = 2 * self._line_width(view.which[0])
         else:
             return
         if len(lines):
@@ -335,6 +355,15 @@ def _all_wires(table: BoxTable, *, scale: Floats) -> tuple[Floats, Floats]:
         return lines, colours
     edges = wires(_corners_of(table.region)[None], scale=scale)
     return np.concatenate([lines, edges]), np.concatenate([colours, np.tile(_REGION, (len(edges), 1))])
+
+
+def _flat_wires(view: View, which: SliceIndex, *, scale: Floats) -> tuple[Floats, Floats]:
+    """The region and what a preview has found in a slice, as (N, 2, 3) points and directions; colours (N, 4)."""
+    region = [] if view.table.region is None else [_corners_of(view.table.region)]
+    edges = outlines(np.array(region, np.int64).reshape(-1, 2, 3), which, scale=scale)
+    found = outlines(view.boxes_found, which, scale=scale)
+    colours = [np.tile(_REGION, (len(edges), 1)), np.tile(_FOUND, (len(found), 1))]
+    return np.concatenate([edges, found]), np.concatenate(colours)
 
 
 def _colours_of(table: BoxTable, rows: Collection[int]) -> Floats:

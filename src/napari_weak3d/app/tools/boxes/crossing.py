@@ -66,12 +66,25 @@ def wires(corners: NDArray[np.int64], *, scale: Scale) -> Floats:
     return np.stack([starts, ends - starts], axis=2).reshape(-1, 2, 3)
 
 
-def outline(region: NDArray[np.int64], which: SliceIndex, *, scale: Scale) -> Floats:
-    """Draw a region (2, 3) where it crosses a slice: (4, 2, 3) points and directions, at 0 along the slice's axis.
+def outlines(corners: NDArray[np.int64], which: SliceIndex, *, scale: Scale) -> Floats:
+    """Draw boxes (N, 2, 3) where they cross a slice: (4 M, 2, 3) points and directions, at 0 along the slice's axis."""
+    around = rectangles(corners[crosses(corners, which)], axis=which[0], scale=scale)
+    # (M, 4, 2, 3) -> (4 M, 2, 3)
+    return np.stack([around, np.roll(around, -1, axis=1) - around], axis=2).reshape(-1, 2, 3)
 
-    Without edges, (0, 2, 3), where it does not.
+
+def bounds_in(plane: NDArray[np.int32], which: SliceIndex) -> NDArray[np.int64]:
+    """Give the bounds, (N, 2, 3), one voxel deep, of the objects that a slice shows, by ascending id.
+
+    ``plane``: (rows, columns) of ids, 0 is background; the lower of the two axes comes first.
     """
-    if not crosses(region[None], which)[0]:
-        return np.zeros((0, 2, 3))
-    around = rectangles(region[None], axis=which[0], scale=scale)[0]
-    return np.stack([around, np.roll(around, -1, axis=0) - around], axis=1)
+    places = np.argwhere(plane > 0)
+    ids, owners = np.unique(plane[plane > 0], return_inverse=True)
+    boxes = np.zeros((len(ids), 2, 3), np.int64)
+    boxes[:, :, which[0]] = which[1], which[1] + 1
+    for column, axis in enumerate(each for each in range(3) if each != which[0]):
+        low, high = np.full(len(ids), plane.shape[column]), np.zeros(len(ids), np.int64)
+        np.minimum.at(low, owners, places[:, column])
+        np.maximum.at(high, owners, places[:, column] + 1)
+        boxes[:, 0, axis], boxes[:, 1, axis] = low, high
+    return boxes

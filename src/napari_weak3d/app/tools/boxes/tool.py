@@ -22,7 +22,7 @@ from napari_weak3d.app.tools.effort import EffortClock
 from napari_weak3d.app.tools.tool import Obstacle
 from napari_weak3d.errors import AnnotationError, Weak3DError
 from napari_weak3d.io.project import BoxEntry, BoxesState, Kind
-from napari_weak3d.types import Boxes, SliceIndex
+from napari_weak3d.types import Boxes, Preview, SliceIndex
 
 
 class BoxesTool(QObject):
@@ -181,6 +181,11 @@ class BoxesTool(QObject):
         self._suggested = tuple(slices)
         if self._asked:
             self._go_on()
+
+    def show_preview(self, preview: Preview) -> None:
+        """Draw the boxes of what a preview shows; its labels are in a layer already."""
+        if self._work is not None:
+            self._work.show_preview(preview)
 
     def take_over(self, labels_layer: Any) -> None:
         """Make boxes of the objects that a Labels layer, a corrected result, shows in this slice and that have none."""

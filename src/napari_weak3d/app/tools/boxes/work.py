@@ -16,10 +16,11 @@ from napari_weak3d.app.sources import spacing_of
 from napari_weak3d.app.tool_layers import ToolLayers
 from napari_weak3d.app.tools.boxes import steps
 from napari_weak3d.app.tools.boxes.canvas import BoxCanvas, View
+from napari_weak3d.app.tools.boxes.crossing import bounds_in
 from napari_weak3d.app.tools.boxes.keys import BOX_KEYS, MASK_KEYS, bind, unbind
 from napari_weak3d.app.tools.boxes.masking import Masking
 from napari_weak3d.app.tools.boxes.session import BoxSession, count
-from napari_weak3d.types import SliceIndex
+from napari_weak3d.types import Preview, SliceIndex
 
 _NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
 _NONE_CHOSEN = "Choose a box first: click it with Select (S), or its row in the list"
@@ -74,6 +75,7 @@ class BoxWork(QObject):
         self.chosen: tuple[int, ...] = ()
         self.value = session.table.rows[0].value
         self.locked = False
+        self._preview: Preview | None = None
         self._copied: tuple[NDArray[np.int64], list[int]] | None = None
         grid = layers.grid_of(image_layer)
         self.canvas = BoxCanvas(grid, name=f"{image_layer.name} boxes", parent=self)
@@ -130,6 +132,11 @@ class BoxWork(QObject):
         axis = shown[0] if shown else 0
         if shown is None or not box[0, axis] <= shown[1] < box[1, axis]:
             self._layers.go_to((axis, int(box[:, axis].sum() - 1) // 2), self.image_layer)
+
+    def show_preview(self, preview: Preview) -> None:
+        """Draw the boxes of what a model finds in a slice, as wires, for as long as there is a layer of previews."""
+        self._preview = preview
+        self._refresh()
 
     def go_on(self, slices: Sequence[SliceIndex]) -> None:
         """Choose and show the next box to mask: one in a suggested slice, or the next in the list."""
@@ -261,6 +268,7 @@ class BoxWork(QObject):
             (self.canvas.chosen, self.choose),
             (self.canvas.layer.events.mode, self._refresh),
             (self._layers.slice_shown, self._refresh),
+            (self._layers.listed, self._refresh),  # the layer of previews may have gone
             (self._tools.removed, self._on_removed),
             (self._tools.regridded, self._lay_on),
         )
@@ -277,7 +285,10 @@ class BoxWork(QObject):
         return not self.locked and bool(self.chosen)
 
     def _refresh(self, _event: object = None) -> None:
-        view = View(self.session.table, frozenset(self.chosen), self._layers.shown_slice(), deep=self._tools.in_3d)
+        which, preview, found = self._layers.shown_slice(), self._preview, None
+        if preview is not None and preview.slice == which and self._layers.preview_of(which) is not None:
+            found = bounds_in(preview.labels, which)
+        view = View(self.session.table, frozenset(self.chosen), which, deep=self._tools.in_3d, found=found)
         self.canvas.show(view)
         self.refreshed.emit()
 
