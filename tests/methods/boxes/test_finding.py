@@ -1,0 +1,94 @@
+"""The search of whole volumes: tiles overlap by an object, and what they see is put together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_weak3d.methods.boxes.detections import Detections
+from napari_weak3d.methods.boxes.finding import Search
+from napari_weak3d.methods.boxes.geometry import clip_boxes, measure_volumes
+
+SHAPE = (12, 150, 170)
+
+
+@pytest.fixture
+def finder(make_learner):
+    finder = make_learner().finder()
+    return replace(finder, config=finder.config.with_settings({"tile": 32}))
+
+
+@pytest.fixture
+def search(finder):
+    noise = np.random.default_rng(0).normal(0, 1, (2, *SHAPE)).astype(np.float32)
+    return Search(finder, noise, (2.0, 1.0, 1.0), 0.0)
+
+
+def follow(job):
+    return list(job)
+
+
+def test_objects_on_the_borders_of_tiles_come_out_once_and_whole(search, monkeypatch):
+    low = np.array([(z, y, x) for z in (1, 7) for y in range(1, 135, 15) for x in range(0, 155, 16)])
+    truth = torch.from_numpy(np.stack([low, low + np.array([4, 13, 13])], axis=1)).float()
+
+    def see(self, tile, number):
+        """What a perfect network sees: the part of each box in the tile, from a third of it on."""
+        parts = clip_boxes(truth, self._regions()[number])
+        seen = parts[measure_volumes(parts) > measure_volumes(truth) / 3]
+        return (), Detections(seen, torch.full((len(seen),), 0.9), torch.ones(len(seen)).long())
+
+    monkeypatch.setattr(Search, "_forward", see)
+    done = follow(search.find_boxes())
+    assert len(done) == done[0][1] > 4
+    found = sorted(search.merge().boxes.flatten(1).tolist())
+    assert found == sorted(truth.flatten(1).tolist())
+
+
+def test_the_larger_objects_fit_into_tiles_and_into_what_tiles_share(search):
+    follow(search.find_boxes())
+    largest = search.finder.scheme.largest
+    regions = np.array(search._regions())
+    for axis in (1, 2):
+        sides = np.unique(regions[:, axis], axis=0)
+        assert (sides[:, 1] - sides[:, 0]).min() >= 2 * largest[axis]
+        assert (sides[:-1, 1] - sides[1:, 0]).min() >= largest[axis]
+
+
+def test_masks_are_the_same_whether_features_were_kept_or_computed_again(search):
+    follow(search.find_boxes())
+    boxes = torch.tensor([[[2.0, 8, 6], [10, 21, 19]], [[2, 100, 120], [10, 114, 134]], [[-2, -3, 160], [5, 9, 175]]])
+    follow(search.find_masks(boxes))
+    kept = search.masks.clone()
+    assert kept.shape == (3, *(2 * search.finder.net.roi_size,) * 3)
+    search._features.clear()
+    follow(search.find_masks(boxes))
+    torch.testing.assert_close(search.masks, kept, atol=1e-5, rtol=0)
+
+
+def test_without_boxes_there_are_no_masks(search):
+    follow(search.find_boxes())
+    assert follow(search.find_masks(torch.zeros(0, 2, 3))) == []
+    assert len(search.masks) == 0
+
+
+def test_before_any_tile_nothing_is_found(search):
+    assert len(search.merge()) == 0
+
+
+def test_when_memory_runs_out_smaller_tiles_are_searched(search, monkeypatch):
+    sizes, told = [], []
+    forward = Search._forward
+
+    def run_out_once(self, tile, number):
+        sizes.append(self._plan.tile)
+        if len(sizes) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, tile, number)
+
+    monkeypatch.setattr(Search, "_forward", run_out_once)
+    search.on_shrink = told.append
+    follow(search.find_boxes())
+    assert np.prod(sizes[1]) < np.prod(sizes[0])
+    assert "Out of memory" in told[0]
