@@ -175,23 +175,27 @@ class BoxCanvas(QObject):
         self._later.stop()
         self._writing = True
         try:
-            with self.layer.block_thumbnail_update():
-                if view.which is not None:
-                    self._place(view.which)
+            # each event for data would make the viewer measure all layers; moving the layer does, once
+            with self.layer.block_thumbnail_update(), self.layer.events.data.blocker():
                 self._draw_rectangles(view)
                 self._select(view.chosen)
             self._draw_wires(view)
         finally:
             self._writing = False
 
-    def _place(self, which: SliceIndex) -> None:
-        """Move the layer onto a slice: its coordinate 0 is there. In the plane a unit is the same both ways."""
-        axis, _ = which
+    def _frame_of(self, which: SliceIndex | None) -> tuple[int, Floats] | None:
+        """The axis of a slice, and layer units per voxel: in the plane a unit is the same both ways."""
+        if which is None:
+            return None
         sizes = np.abs(self._grid.scale)
-        unit = np.where(np.arange(3) == axis, sizes, np.delete(sizes, axis).max())
-        if self._frame is None or self._frame[0] != axis:
-            self._frame = axis, sizes / unit
-            self.layer.scale = unit * np.sign(self._grid.scale)
+        along = np.arange(3) == which[0]
+        return which[0], sizes / np.where(along, sizes, np.delete(sizes, which[0]).max())
+
+    def _place(self, which: SliceIndex) -> None:
+        """Move the layer onto a slice: its coordinate 0 is there."""
+        scale = self._grid.scale / self._units
+        if not np.array_equal(scale, self.layer.scale):
+            self.layer.scale = scale
         self.layer.translate = self._start_of(which)
 
     def _start_of(self, which: SliceIndex) -> Floats:
@@ -200,6 +204,7 @@ class BoxCanvas(QObject):
         return np.asarray(self._grid.translate + along[:, which[0]] * which[1])
 
     def _draw_rectangles(self, view: View) -> None:
+        self._frame = self._frame_of(view.which)
         wanted = self._wanted(view)
         kept = [each for each in self._drawn if wanted.get(each.box_id, (0, b""))[1] == each.look != b""]
         ids = {each.box_id for each in kept}
@@ -207,6 +212,8 @@ class BoxCanvas(QObject):
         if gone:
             self.layer.selected_data = set()
             self.layer.remove(gone)
+        if view.which is not None:
+            self._place(view.which)  # between the two: the viewer must never see old shapes in a new frame
         new = {box_id: found for box_id, found in wanted.items() if box_id not in ids}
         if new and view.which is not None:
             shapes = self._add(view, [row for row, _ in new.values()])
@@ -218,13 +225,14 @@ class BoxCanvas(QObject):
         if view.which is None:
             return {}
         table, axis = view.table, view.which[0]
-        colours = {row.value: row.color for row in table.rows}
         rows = np.flatnonzero(crosses(table.corners, view.which))
         flat = np.delete(table.corners[rows], axis, axis=2)
+        kinds = {row.value: f"{axis} {self._units} {row.color} ".encode() for row in table.rows}
         found = {}
-        for row, corner in zip(rows.tolist(), flat, strict=True):
-            kind = f"{axis} {self._units} {table.done[row]} {colours[int(table.classes[row])]} "
-            found[int(table.ids[row])] = row, kind.encode() + corner.tobytes()
+        for row, box_id, value, done, corner in zip(
+            rows.tolist(), table.ids[rows].tolist(), table.classes[rows].tolist(), table.done[rows], flat, strict=True
+        ):
+            found[box_id] = row, kinds[value] + done.tobytes() + corner.tobytes()
         return found
 
     def _add(self, view: View, rows: list[int]) -> Floats:
@@ -253,7 +261,6 @@ class BoxCanvas(QObject):
         if len(layer.data):
             layer.data = np.zeros((0, 2, 3))  # before it is moved: napari would count slices where they never were
         if view.deep:
-            self._frame = None
             unit = np.abs(self._grid.scale).max()
             layer.scale, layer.translate = unit * np.sign(self._grid.scale), self._grid.translate
             lines, colours = _all_wires(table, scale=np.abs(self._grid.scale) / unit)
