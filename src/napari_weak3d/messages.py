@@ -123,6 +123,16 @@ class Suggest:
 
 
 @dataclass(frozen=True)
+class Propose:
+    """Find points like those that are clicked in an image, with a model or, where that is None, without."""
+
+    job: str
+    project: str
+    image: str
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class DeviceInfo:
     """A device of this machine: ``kind`` is cpu, cuda or mps; memory in bytes, or None where it is not known."""
 
@@ -171,6 +181,7 @@ class Finished:
 
     Train: model (id), metrics (the last ones), stopped. Segment: prediction (id). SegmentFiles: files, and failed as
     pairs of file and reason. Suggest: slices as pairs of axis and index.
+    Propose: points as z, y, x, their scores, and the radius of a typical cell; no points if it was stopped.
     """
 
     job: str
@@ -204,7 +215,7 @@ class Failed:
 
 Command: TypeAlias = Stop | Pause | Resume | PreviewSlice | NewSamples
 WireCommand: TypeAlias = Stop | Pause | Resume | PreviewSlice
-Request: TypeAlias = Train | Segment | SegmentFiles | Suggest
+Request: TypeAlias = Train | Segment | SegmentFiles | Suggest | Propose
 Report: TypeAlias = Hello | Advanced | Shown | Finished | Failed
 Message: TypeAlias = WireCommand | Request | Report
 

@@ -164,6 +164,18 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Proposals:
+    """Points that may be cells: points_vox (N, 3) float, zyx, voxels; scores (N,) in 0..1, 1: sure; a cell's radius.
+
+    The radius is that of a typical cell, in the unit of the volume's spacing.
+    """
+
+    points_vox: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    radius: float
+
+
+@dataclass(frozen=True)
 class ObjectRow:
     """One object of a prediction: id, class value, score 0..1, centre (zyx, voxels), half-open box (lo, hi)."""
 

@@ -30,6 +30,7 @@ from napari_weak3d.types import (
     IntLabels,
     Prediction,
     Progress,
+    Proposals,
     Sample,
     SliceIndex,
     Slices,
@@ -183,6 +184,29 @@ def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, C
         _check_sample(sample, kind=kind)
     chosen: tuple[SliceIndex, ...] = yield from loaded.suggest(sample, count=count)
     return chosen
+
+
+def propose(sample: Sample, *, model: Path | None = None) -> Generator[Progress, Command | None, Proposals]:
+    """Find cells like those that are clicked and that have no click.
+
+    Parameters
+    ----------
+    sample
+        A volume with at least one click; with a region, cells are looked for there.
+    model
+        A model folder of centroids; None: blobs of the clicked cells' size are looked for.
+
+    Raises
+    ------
+    Weak3DError
+        The model cannot be read or knows no clicks, or the sample does not suit.
+    """
+    _check_sample(sample, kind="Centroids")
+    if model is not None:
+        _require_clicks(model, option="model")
+    find = methods.load_object("napari_weak3d.methods.centroids.proposing:propose")
+    proposals: Proposals = yield from find(sample, None if model is None else _load(model))
+    return proposals
 
 
 def suggest_boxes(model: Path, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[int, ...]]:

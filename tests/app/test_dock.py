@@ -100,11 +100,11 @@ def test_closed_dock_comes_back_with_the_same_panels_and_work(dock, viewer, qtbo
 
 def test_keys_work_from_anywhere_in_the_window(dock, monkeypatch, qtbot):
     called = []
-    for verb in ("train", "stop", "complete_slice", "suggest_next"):
+    for verb in ("train", "stop", "complete_slice", "suggest_next", "find_more"):
         monkeypatch.setattr(Controller, verb, lambda self, verb=verb: called.append(verb))
     for shortcut in dock.shortcuts:
         shortcut.activated.emit()
-    assert called == ["train", "stop", "complete_slice", "suggest_next"]
+    assert called == ["train", "stop", "complete_slice", "suggest_next", "find_more"]
 
 
 def test_dock_takes_the_image_that_is_selected(make_napari_viewer, fake_jobs, monkeypatch):

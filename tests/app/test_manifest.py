@@ -33,7 +33,8 @@ def test_manifest_is_found_by_napari():
 
 
 def test_dock_is_offered_under_its_name(manifest):
-    assert [widget.display_name for widget in manifest.contributions.widgets] == ["Weak3D: slices", "Weak3D: boxes"]
+    names = [widget.display_name for widget in manifest.contributions.widgets]
+    assert names == ["Weak3D: slices", "Weak3D: centroids", "Weak3D: boxes"]
 
 
 def test_menus_hold_the_dock_and_every_command_of_the_keys(manifest):

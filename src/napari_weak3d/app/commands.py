@@ -24,6 +24,7 @@ COMMANDS = (
     Command("Stop", "stop", "Ctrl+.", "stop"),
     Command("Complete this slice", "complete_slice", "Ctrl+Shift+Return", "complete_this_slice"),
     Command("Next slice to paint", "suggest_next", "Ctrl+Shift+Right", "next_slice_to_paint"),
+    Command("Find more cells", "find_more", "Ctrl+Shift+F", "find_more_cells"),
 )
 
 
@@ -45,6 +46,11 @@ def complete_this_slice(viewer: napari.Viewer) -> None:
 def next_slice_to_paint(viewer: napari.Viewer) -> None:
     """Go to the slice where painting helps most."""
     _controller(viewer).suggest_next()
+
+
+def find_more_cells(viewer: napari.Viewer) -> None:
+    """Propose more cells like those that are clicked."""
+    _controller(viewer).find_more()
 
 
 def _controller(viewer: napari.Viewer) -> Controller:

@@ -12,6 +12,7 @@ from napari_weak3d.app import preferences
 from napari_weak3d.app.activity import Activity
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.desk import Desk, Panels
+from napari_weak3d.app.finding import Finding
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import Jobs, JobState
 from napari_weak3d.app.message_bar import Kind
@@ -56,6 +57,7 @@ class Controller(QObject):
         self.images = Images(self.desk, self.projects, self)
         self.training = Training(self.desk, self.images, self)
         self.results = Results(self.desk, self.images, self)
+        self.finding = Finding(self.desk, self.images, self.desk.clicking, self)
         self.models = Models(self.desk, self.training, self.results, self)
         self.restoring = Restoring(self.desk, self.images, training=self.training, results=self.results)
         self._activity = Activity("Weak3D")
@@ -132,6 +134,16 @@ class Controller(QObject):
             self.desk.say("Choose an image in step 1 first", "warning")
         else:
             self.desk.tool.next_slice()
+
+    def find_more(self) -> None:
+        """Propose more cells like those that are clicked."""
+        desk = self.desk
+        if desk.tool is not desk.clicking:
+            desk.say(f"Choose {desk.clicking.words.choice} in step 2 first: cells like those are looked for", "warning")
+        elif desk.work is None:
+            desk.say("Choose an image in step 1 first", "warning")
+        else:
+            desk.clicking.find_more()
 
     def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
         """Segment images of the project with one of its models."""

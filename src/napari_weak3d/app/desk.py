@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.background import Background
+from napari_weak3d.app.canvas_view import CanvasView
 from napari_weak3d.app.image_panel import ImagePanel
 from napari_weak3d.app.jobs import Jobs
 from napari_weak3d.app.layers import Layers
@@ -18,6 +19,7 @@ from napari_weak3d.app.result_panel import ResultPanel
 from napari_weak3d.app.tool_box import ToolBox
 from napari_weak3d.app.tool_layers import ToolLayers
 from napari_weak3d.app.tools.boxes.tool import BoxesTool
+from napari_weak3d.app.tools.centroids.tool import CentroidsTool
 from napari_weak3d.app.tools.slices import SlicesTool
 from napari_weak3d.app.tools.tool import Tool
 from napari_weak3d.app.train_panel import TrainPanel
@@ -57,6 +59,8 @@ class Desk:
     ----------
     tools, tool
         All of them by method, and the one that is chosen.
+    clicking
+        The one that clicks cells: it asks for more than the others do.
     project
         The open one, or None.
     work
@@ -72,8 +76,13 @@ class Desk:
         self.background = Background()
         self.layers = Layers(viewer)
         self.tool_layers = ToolLayers(viewer)
+        self.clicking = CentroidsTool(self.layers, self.tool_layers, CanvasView(viewer))
         self.boxing = BoxesTool(self.layers, self.tool_layers)
-        tools: tuple[Tool, ...] = (SlicesTool(self.layers), self.boxing)
+        tools: tuple[Tool, ...] = (
+            SlicesTool(self.layers),
+            self.clicking,
+            self.boxing,
+        )
         self.tools = {tool.method: tool for tool in tools}
         self.tool = tools[0]
         self.panels = Panels(ProjectPanel(), ImagePanel(), ToolBox(tools), TrainPanel(), ResultPanel(), ModelsPanel())

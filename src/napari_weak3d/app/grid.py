@@ -199,6 +199,23 @@ def world_point(layer: Any, dims: Any, which: SliceIndex, *, time_index: int | N
     return tuple(point.tolist())
 
 
+def to_voxels(layer: Any, dims: Any, position: Sequence[float]) -> NDArray[np.float64]:
+    """Turn a point of the viewer's world, such as the mouse's, into voxels (z, y, x) of a layer."""
+    factors = _layer_units_per_world(layer, dims)
+    point = np.asarray(position, dtype=float)[-layer.ndim :] * factors
+    return np.asarray(layer.world_to_data(point), dtype=float)[-N_SPATIAL:]
+
+
+def to_world(layer: Any, dims: Any, point: Sequence[float]) -> NDArray[np.float64]:
+    """Turn voxels (z, y, x) of a layer into a point of the viewer's world; other axes are as the view has them."""
+    factors = _layer_units_per_world(layer, dims)
+    world = np.asarray(dims.point, dtype=float)
+    inside = np.array(layer.world_to_data(world[-layer.ndim :] * factors), dtype=float)
+    inside[-N_SPATIAL:] = point
+    world[-layer.ndim :] = np.asarray(layer.data_to_world(inside)) / factors
+    return world
+
+
 def order_across(dims: Any, axis: int) -> tuple[int, ...]:
     """Order of the viewer's axes that shows the plane across one of the last three, the lower axis downwards."""
     first = dims.ndim - N_SPATIAL

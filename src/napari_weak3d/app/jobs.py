@@ -20,6 +20,7 @@ from napari_weak3d.messages import (
     Hello,
     Pause,
     PreviewSlice,
+    Propose,
     Report,
     Request,
     Resume,
@@ -38,6 +39,7 @@ _NAMES: dict[type, str] = {
     Segment: "the segmentation",
     SegmentFiles: "the segmentation of files",
     Suggest: "the search for the next slice",
+    Propose: "the search for more cells",
 }
 _CRASHES = {
     *(-getattr(signal, name) for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE") if hasattr(signal, name)),

@@ -14,6 +14,13 @@ class SlicesDock(Dock):
         super().__init__(napari_viewer, "slices")
 
 
+class CentroidsDock(Dock):
+    """Opened by "Weak3D: centroids"."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, "centroids")
+
+
 class BoxesDock(Dock):
     """Opened by "Weak3D: boxes"."""
 

@@ -24,7 +24,7 @@ from napari_weak3d.io.project import (
     write_prediction,
 )
 from napari_weak3d.io.volumes import read_volume, write_labels
-from napari_weak3d.messages import Command, Request, Segment, SegmentFiles, Suggest, Train
+from napari_weak3d.messages import Command, Propose, Request, Segment, SegmentFiles, Suggest, Train
 from napari_weak3d.types import PaintClass, Progress
 from napari_weak3d.worker.talk import Talk
 from napari_weak3d.worker.watch import AnnotationWatch
@@ -59,6 +59,8 @@ def run(request: Request, talk: Talk) -> Result:
             return segment_files(request, talk)
         case Suggest():
             return suggest(request, talk)
+        case Propose():
+            return propose(request, talk)
 
 
 def train(request: Train, talk: Talk) -> Result:
@@ -136,6 +138,17 @@ def suggest(request: Suggest, talk: Talk) -> Result:
     job = workflow.suggest(model, sample, count=request.count)
     slices = _follow(job, talk)
     return {"slices": list(slices or ()), "stopped": slices is None}
+
+
+def propose(request: Propose, talk: Talk) -> Result:
+    """Find points like those that are clicked; none if it is stopped."""
+    project = Path(request.project)
+    sample = read_project_sample(project, request.image, kind="centroids")
+    model = None if request.model is None else _model_folder(project, request.model)
+    found = _follow(workflow.propose(sample, model=model), talk)
+    if found is None:
+        return {"points": [], "scores": [], "radius": None, "stopped": True}
+    return {"points": found.points_vox, "scores": found.scores, "radius": found.radius, "stopped": False}
 
 
 def _segment_file(request: SegmentFiles, talk: Talk, *, number: int) -> Path | None:
