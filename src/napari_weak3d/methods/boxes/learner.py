@@ -36,9 +36,9 @@ from napari_weak3d.types import Boxes, Preview, Sample, SliceIndex
 
 _log = logging.getLogger(__name__)
 
-_FREEZE_NORMS_AT = 0.4
+_FREEZE_NORMS_AT = 0.6
 """Part of the training from which on batch norm goes by what it gathered, as in prediction: scores, and with them the
-threshold that is chosen, stay what they are (ours, measured)."""
+threshold that is chosen, stay what they are. Much earlier, masks become worse (ours, measured)."""
 _OBJECTS_ACROSS = 3.5
 """Typical objects along a side of a patch (ours): enough whole ones, and enough of what lies between them."""
 _LARGE_ACROSS = 1.25

@@ -178,28 +178,29 @@ class AnchorHead(nn.Module):
 
 
 class DeepMaskHead(nn.Module):
-    """Masks from features of two levels and from where in the box they lie, in some steps at the coarse resolution.
+    """Masks from features of two levels and from where in the box they lie, in some steps, and from the image itself.
 
     In boxes that overlap a neighbour's, what belongs to the object in the middle is told by what lies far from it too:
     the head of the paper, which mixes little more than next points, gives the foreground of all objects there (ours,
-    measured). Group norm for the same reason as in :class:`MaskHead`.
+    measured). Where objects end, the image shows more finely than features behind a strided stem. Group norm for the
+    same reason as in :class:`MaskHead`.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, channels_in: int) -> None:
         super().__init__()
         half = channels // 2
         self.first = _convolve(2 * channels + 4, channels)
         self.mixed = nn.ModuleList(_convolve(channels, channels) for _ in range(_MIXING_STEPS))
         self.up = nn.ConvTranspose3d(channels, half, 2, 2)
-        self.after = _convolve(half, half)
+        self.after = nn.Sequential(_convolve(half + channels_in, half), _convolve(half, half))
         self.last = nn.Conv3d(half, 1, 1)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """Two (R, P, s, s, s) -> logits (R, 2s, 2s, 2s)."""
+    def forward(self, fine: Tensor, coarse: Tensor, picture: Tensor) -> Tensor:
+        """Two (R, P, s, s, s) and (R, C, 2s, 2s, 2s) of the image -> logits (R, 2s, 2s, 2s)."""
         features: Tensor = self.first(torch.cat([fine, coarse, _place_in_box(fine)], dim=1))
         for step in self.mixed:
             features = features + step(features)
-        logits: Tensor = self.last(self.after(self.up(features)))
+        logits: Tensor = self.last(self.after(torch.cat([self.up(features), picture.to(features.dtype)], dim=1)))
         return logits[:, 0]
 
 
@@ -217,7 +218,7 @@ class MaskHead(nn.Module):
         self.after = _convolve(2 * (channels // 2), channels)
         self.last = nn.Conv3d(channels, 1, 1)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+    def forward(self, fine: Tensor, coarse: Tensor, _picture: Tensor) -> Tensor:
         """Two (R, P, s, s, s) -> logits (R, 2s, 2s, 2s)."""
         parts = [
             up(before(features)) for up, before, features in zip(self.up, self.before, (fine, coarse), strict=True)
@@ -276,7 +277,7 @@ class BoxNetwork(nn.Module):
         self.heads = nn.ModuleList(
             AnchorHead(channels, n_anchors=len(layer.sizes), n_classes=n_classes) for layer in anchors
         )
-        self.mask_head = DeepMaskHead(channels) if deep_masks else MaskHead(channels)
+        self.mask_head = DeepMaskHead(channels, channels_in=channels_in) if deep_masks else MaskHead(channels)
 
     @property
     def multiple(self) -> Triple:
@@ -294,7 +295,7 @@ class BoxNetwork(nn.Module):
         """Place the anchors (A, 2, 3) of an image of (Z, Y, X) voxels, in the order of what :meth:`forward` says."""
         return torch.cat([place_anchors(layer, _shrink(shape, layer.stride)) for layer in self.anchor_layers])
 
-    def find_masks(self, features: Sequence[Tensor], rois: Tensor, *, image: Tensor) -> Tensor:
+    def find_masks(self, features: Sequence[Tensor], rois: Tensor, *, image: Tensor, picture: Tensor) -> Tensor:
         """Tell the masks inside boxes.
 
         Parameters
@@ -305,6 +306,8 @@ class BoxNetwork(nn.Module):
             (R, 2, 3), voxels of the image; R may be 0. No gradient flows into them.
         image
             (R,) int64: which image of the batch each box is of.
+        picture
+            (B, C, Z, Y, X): the images.
 
         Returns
         -------
@@ -316,7 +319,8 @@ class BoxNetwork(nn.Module):
             roi_align(features[level], rois, image=image, stride=self.strides[level], size=self.roi_size)
             for level in _MASK_LEVELS
         )
-        logits: Tensor = self.mask_head(fine, coarse)
+        shown = roi_align(picture, rois, image=image, stride=(1, 1, 1), size=2 * self.roi_size)
+        logits: Tensor = self.mask_head(fine, coarse, shown)
         return logits
 
 

@@ -90,7 +90,7 @@ class Objective:
         found = box_losses(
             out.logits.flatten(0, 1), out.offsets.flatten(0, 1), targets=targets, kind=self.config.box_loss
         )
-        masks = self._mask_loss(net, out, matched, anchors)
+        masks = self._mask_loss(net, out, matched, anchors, image)
         self.parts = {
             "box loss": float(found.classes.detach() + found.offsets.detach()),
             "mask loss": float(masks.detach()),
@@ -116,12 +116,14 @@ class Objective:
         )
         return _Matched(clipped.boxes, rows, owners, targets)
 
-    def _mask_loss(self, net: BoxNetwork, out: Outputs, matched: Sequence[_Matched], anchors: Tensor) -> Tensor:
+    def _mask_loss(
+        self, net: BoxNetwork, out: Outputs, matched: Sequence[_Matched], anchors: Tensor, image: Tensor
+    ) -> Tensor:
         rois = self._choose_rois(out, matched, anchors)
         if len(rois.boxes) == 0:
             return out.logits.new_zeros(())
         with self.compute.autocast():
-            logits = net.find_masks(out.features, rois.boxes, image=rois.image)
+            logits = net.find_masks(out.features, rois.boxes, image=rois.image, picture=image)
         labels = self.batch.masks.to(rois.boxes.device)
         crops = crop_masks(labels, rois.boxes, ids=rois.ids, image=rois.image, size=logits.shape[-1])
         return mask_loss(logits.float(), crops, has_mask=torch.ones_like(rois.ids, dtype=torch.bool))
