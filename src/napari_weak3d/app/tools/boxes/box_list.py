@@ -79,7 +79,7 @@ class BoxModel(QAbstractTableModel):
         if column == 0:
             return int(self.table.ids[row])
         if column == _MASK:
-            return "done" if self.table.done[row] else ("begun" if int(self.table.ids[row]) in self._painted else "")
+            return "done" if self.table.done[row] else ("part" if int(self.table.ids[row]) in self._painted else "")
         axis, end = divmod(column - 1, 2)
         return int(self.table.corners[row, end, axis]) - end
 

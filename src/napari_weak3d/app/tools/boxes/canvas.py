@@ -19,19 +19,15 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_weak3d.app.grid import Grid
-from napari_weak3d.app.tools.boxes.crossing import Floats, crosses, is_dot, outlines, rectangles, spans, wires
-from napari_weak3d.app.tools.boxes.table import BoxTable, Corners
+from napari_weak3d.app.tools.boxes.crossing import Floats, crosses, is_dot, rectangles, spans
+from napari_weak3d.app.tools.boxes.table import FIRST_CLASS, BoxTable, Corners
+from napari_weak3d.app.tools.boxes.wiring import all_wires, colours_of, flat_wires
 from napari_weak3d.types import SliceIndex
 
 _PER_VIEW = 300
 """Lines are this part of the image wide: about two pixels of the screen while all of it is in view."""
-_THICKER = 2
-"""In 3D: wires are flat, and seen from the side they are thin."""
 _FACE, _FACE_DONE = 0.05, 0.25
 """How opaque a rectangle is, and one whose mask is done."""
-_REGION = (1.0, 1.0, 1.0, 1.0)
-_FOUND = (0.4, 0.8, 0.93, 1.0)
-"""Of boxes in a preview: no class has this blue before the fourth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +42,8 @@ class View:
         The slice; None: none of the image.
     deep
         Whether the view is 3D.
+    color
+        Of boxes that the user draws now, "#rrggbb".
     found
         Boxes that a model finds in the slice, in a preview; None: there is none.
     """
@@ -54,12 +52,13 @@ class View:
     chosen: frozenset[int]
     which: SliceIndex | None
     deep: bool = False
+    color: str = FIRST_CLASS.color
     found: Corners | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, View):
             return NotImplemented
-        ours, theirs = ((view.chosen, view.which, view.deep, view.found is None) for view in (self, other))
+        ours, theirs = ((view.chosen, view.which, view.deep, view.color, view.found is None) for view in (self, other))
         return ours == theirs and self.table == other.table and np.array_equal(self.boxes_found, other.boxes_found)
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
@@ -132,6 +131,7 @@ class BoxCanvas(QObject):
         self._view: View | None = None
         self._drawn: list[_Drawn] = []
         self._frame: tuple[int, Floats] | None = None  # axis, and layer units per voxel
+        self._pencil: tuple[str, float] | None = None
         self._told: frozenset[int] = frozenset()
         self._writing = self._hearing = False
         self._later = QTimer(self, singleShot=True, interval=0)
@@ -178,6 +178,7 @@ class BoxCanvas(QObject):
             # each event for data would make the viewer measure all layers; moving the layer does, once
             with self.layer.block_thumbnail_update(), self.layer.events.data.blocker():
                 self._draw_rectangles(view)
+                self._take_pencil(view)
                 self._select(view.chosen)
             self._draw_wires(view)
         finally:
@@ -220,6 +221,17 @@ class BoxCanvas(QObject):
             kept += [_Drawn(each, look, shape) for (each, (_, look)), shape in zip(new.items(), shapes, strict=True)]
         self._drawn = kept
 
+    def _take_pencil(self, view: View) -> None:
+        """Let the rectangle that the user draws look like the box that it becomes."""
+        if view.which is None:
+            return
+        pencil = view.color, self._line_width(view.which[0])
+        if pencil != self._pencil:
+            self._pencil = pencil
+            self.layer.selected_data = set()  # these settings are those of selected shapes, too
+            self.layer.current_edge_color, self.layer.current_edge_width = pencil
+            self.layer.current_face_color = "transparent"
+
     def _wanted(self, view: View) -> Mapping[int, tuple[int, bytes]]:
         """Row and look of each box that crosses the slice, by id."""
         if view.which is None:
@@ -240,7 +252,7 @@ class BoxCanvas(QObject):
         assert view.which is not None
         table, (axis, _) = view.table, view.which
         drawn = rectangles(table.corners[rows], axis=axis, scale=self._units)
-        lines = _colours_of(table, rows)
+        lines = colours_of(table, rows)
         faces = lines.copy()
         faces[:, 3] = np.where(table.done[rows], _FACE_DONE, _FACE)
         sizes = np.prod(np.ptp(drawn, axis=1)[:, [each for each in range(3) if each != axis]], axis=1)
@@ -263,11 +275,11 @@ class BoxCanvas(QObject):
         if view.deep:
             unit = np.abs(self._grid.scale).max()
             layer.scale, layer.translate = unit * np.sign(self._grid.scale), self._grid.translate
-            lines, colours = _all_wires(table, scale=np.abs(self._grid.scale) / unit)
-            width = _THICKER * self._longest() / _PER_VIEW / unit
+            lines, colours = all_wires(table, scale=np.abs(self._grid.scale) / unit)
+            width = self._longest() / _PER_VIEW / unit
         elif view.which is not None and (table.region is not None or view.found is not None):
             layer.scale, layer.translate = self.layer.scale, self._start_of(view.which)
-            lines, colours = _flat_wires(view, view.which, scale=self._units)
+            lines, colours = flat_wires(table, view.boxes_found, which=view.which, scale=self._units)
             width = 2 * self._line_width(view.which[0])
         else:
             return
@@ -352,35 +364,3 @@ class BoxCanvas(QObject):
 
 def _same(shape: NDArray[np.floating[Any]], mine: Floats) -> bool:
     return shape.shape == mine.shape and np.allclose(shape, mine, atol=1e-4)
-
-
-def _all_wires(table: BoxTable, *, scale: Floats) -> tuple[Floats, Floats]:
-    """Edges of all boxes and the region, (N, 2, 3) points and directions, and their colours (N, 4)."""
-    lines = wires(table.corners, scale=scale)
-    colours = np.repeat(_colours_of(table, range(len(table))), 12, axis=0)
-    if table.region is None:
-        return lines, colours
-    edges = wires(_corners_of(table.region)[None], scale=scale)
-    return np.concatenate([lines, edges]), np.concatenate([colours, np.tile(_REGION, (len(edges), 1))])
-
-
-def _flat_wires(view: View, which: SliceIndex, *, scale: Floats) -> tuple[Floats, Floats]:
-    """The region and what a preview has found in a slice, as (N, 2, 3) points and directions; colours (N, 4)."""
-    region = [] if view.table.region is None else [_corners_of(view.table.region)]
-    edges = outlines(np.array(region, np.int64).reshape(-1, 2, 3), which, scale=scale)
-    found = outlines(view.boxes_found, which, scale=scale)
-    colours = [np.tile(_REGION, (len(edges), 1)), np.tile(_FOUND, (len(found), 1))]
-    return np.concatenate([edges, found]), np.concatenate(colours)
-
-
-def _colours_of(table: BoxTable, rows: Collection[int]) -> Floats:
-    """(N, 4) in 0..1."""
-    by_value = {
-        row.value: [int(row.color[place : place + 2], 16) / 255 for place in (1, 3, 5)] + [1.0] for row in table.rows
-    }
-    return np.array([by_value[int(table.classes[row])] for row in rows], dtype=np.float64).reshape(-1, 4)
-
-
-def _corners_of(region: tuple[tuple[int, int], ...]) -> NDArray[np.int64]:
-    """((z0, z1), ...) -> (2, 3)."""
-    return np.array(region, dtype=np.int64).T

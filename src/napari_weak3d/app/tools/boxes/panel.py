@@ -23,8 +23,11 @@ from qtpy.QtWidgets import (
 from napari_weak3d.app.tools.boxes.box_list import BoxList
 from napari_weak3d.app.tools.boxes.keys import BOX_KEYS, MASK_KEYS
 from napari_weak3d.app.tools.class_table import ClassTable
+from napari_weak3d.types import PaintClass
 
 _LIST_HEIGHT = 130
+_LEAST_ROWS, _MOST_ROWS = 2, 3
+"""Of classes in sight; more scroll, and two buttons stand beside."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,13 @@ class BoxesPanel(QWidget):
             self.buttons[verb].setEnabled(bool(name))
             title = verb.capitalize()
             self.buttons[verb].setToolTip(f"{title} {name} ({keys})" if name else f"Nothing to {verb} ({keys})")
+
+    def show_classes(self, rows: Sequence[PaintClass], *, chosen: int) -> None:
+        """Show the classes, and which one boxes are drawn of; few of them take little room."""
+        self.classes.show_classes(rows, chosen=chosen)
+        table = self.classes.table
+        n_rows = min(max(len(rows), _LEAST_ROWS), _MOST_ROWS)
+        table.setFixedHeight(n_rows * table.verticalHeader().defaultSectionSize() + 2 * table.frameWidth() + 2)
 
     def show_labels(self, names: Sequence[str]) -> None:
         """Offer Labels layers to take boxes or masks from."""

@@ -256,7 +256,7 @@ class BoxesTool(QObject):
             return
         session, shown = work.session, self._layers.shown_slice()
         undo, redo = session.history.names()
-        panel.classes.show_classes(session.table.rows, chosen=work.value)
+        panel.show_classes(session.table.rows, chosen=work.value)
         panel.list.show_boxes(session.table, chosen=work.chosen, painted=session.painted, shape=session.shape)
         panel.show_content(
             Content(

@@ -288,7 +288,9 @@ class BoxWork(QObject):
         which, preview, found = self._layers.shown_slice(), self._preview, None
         if preview is not None and preview.slice == which and self._layers.preview_of(which) is not None:
             found = bounds_in(preview.labels, which)
-        view = View(self.session.table, frozenset(self.chosen), which, deep=self._tools.in_3d, found=found)
+        table = self.session.table
+        row = table.row(self.value) or table.rows[0]
+        view = View(table, frozenset(self.chosen), which, deep=self._tools.in_3d, color=row.color, found=found)
         self.canvas.show(view)
         self.refreshed.emit()
 
