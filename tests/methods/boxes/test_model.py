@@ -137,6 +137,17 @@ def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, 
 
 
 @pytest.mark.slow
+def test_masks_that_were_drawn_come_out_as_they_were_drawn(trained, finish, sample):
+    drawn = sample.annotation
+    _, prediction = finish(BoxesModel.load(trained).predict(sample.volume))
+    for row in np.flatnonzero(drawn.has_mask):
+        mask = drawn.masks == row + 1
+        (number,) = np.unique(prediction.labels[mask])
+        np.testing.assert_array_equal(prediction.labels == number, mask)
+        assert (prediction.uncertainty[mask] == 0).all()
+
+
+@pytest.mark.slow
 def test_no_object_lies_below_a_half(trained, finish, cells):
     for cut in (0.2, 0.7):
         _, prediction = finish(BoxesModel.load(trained).predict(cells, settings={"mask_threshold": cut}))

@@ -24,7 +24,7 @@ from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import IntLabels, Prediction, Progress, Volume
+from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
@@ -84,7 +84,8 @@ def segment_volume(
             if not stopped and isinstance((yield Progress(total + done, 2 * total, "finding masks")), Stop):
                 break
         masks = search.masks
-    objects = _settle(found, masks, search, threshold=threshold, shape=volume.shape, config=finder.config)
+    drawn = None if known is None or stopped else known.boxes
+    objects = _settle(found, masks, search, threshold=threshold, drawn=drawn)
     return _make_prediction(objects, scheme=scheme, config=finder.config)
 
 
@@ -110,22 +111,26 @@ def _guess(search: Search, boxes: Tensor) -> Tensor:
     return guess_masks(everything, search.pad(boxes), size=2 * finder.net.roi_size, padding=finder.config.roi_padding)
 
 
-def _settle(
-    found: Detections,
-    masks: Tensor,
-    search: Search,
-    *,
-    threshold: float,
-    shape: tuple[int, int, int],
-    config: BoxesConfig,
-) -> _Objects:
-    """Give each voxel to the object that is most probable there; faint ones only raise doubt."""
-    rois = search.pad(found.boxes)
+def _settle(found: Detections, masks: Tensor, search: Search, *, threshold: float, drawn: Boxes | None) -> _Objects:
+    """Give each voxel to the object that is most probable there; faint ones only raise doubt.
+
+    Objects whose mask was drawn, which come first in the order of their boxes, are what was drawn.
+    """
+    rois, cut = search.pad(found.boxes), search.finder.config.mask_threshold
     sure = found.scores >= threshold
-    pasted: Pasted = paste_masks(masks[sure], rois[sure], shape=shape, threshold=config.mask_threshold)
+    pasted: Pasted = paste_masks(masks[sure], rois[sure], shape=search.shape, threshold=cut)
     score = found.scores
     trust = torch.where(sure, 0.5 + 0.5 * (score - threshold) / (1 - threshold), 0.5 * score / threshold)
-    expected = paste_masks(masks * trust.clamp(0, 1)[:, None, None, None], rois, shape=shape).probability
+    expected = paste_masks(masks * trust.clamp(0, 1)[:, None, None, None], rois, shape=search.shape).probability
+    if drawn is not None and drawn.masks is not None:
+        of_drawn = np.zeros(int(sure.sum()) + 1, np.bool_)
+        of_drawn[1 : len(drawn.has_mask) + 1] = drawn.has_mask
+        beside = of_drawn[pasted.labels] & (drawn.masks == 0)
+        painted = drawn.masks > 0
+        for image in (pasted.probability, expected):
+            image[beside], image[painted] = 0, 1
+        pasted.labels[beside] = 0
+        pasted.labels[painted] = drawn.masks[painted]
     return _Objects(found.take(sure), pasted.labels, pasted.probability, _entropy(expected))
 
 
