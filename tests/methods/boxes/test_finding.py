@@ -92,3 +92,13 @@ def test_when_memory_runs_out_smaller_tiles_are_searched(search, monkeypatch):
     follow(search.find_boxes())
     assert np.prod(sizes[1]) < np.prod(sizes[0])
     assert "Out of memory" in told[0]
+
+
+def test_what_is_seen_of_the_mirror_beyond_the_volume_is_left_out(finder, monkeypatch):
+    """Tiles are longer than a volume whose sides do not suit the network."""
+    odd = Search(finder, np.zeros((2, 9, 30, 33), np.float32), (2.0, 1.0, 1.0), 0.0)
+    boxes = torch.tensor([[[0.0, 20, 20], [6, 29, 32]], [[0, 22, 33], [6, 30, 38]], [[8, 2, 2], [13, 9, 9]]])
+    seen = Detections(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.ones(3).long())
+    monkeypatch.setattr("napari_weak3d.methods.boxes.finding.read_detections", lambda *_, **__: seen)
+    follow(odd.find_boxes())
+    assert odd.merge().boxes.tolist() == [boxes[0].tolist()]

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import torch
 
-from napari_weak3d.methods.boxes.masks import crop_masks, paste_masks
+from napari_weak3d.methods.boxes.masks import crop_masks, find_duplicates, paste_masks
 from napari_weak3d.methods.boxes.roi_align import roi_align
 
 ONE = torch.tensor([0])
@@ -105,3 +105,38 @@ def test_a_cropped_ball_comes_back_whole_through_a_padded_box():
     crop = crop_masks(labels, roi, ids=torch.tensor([1]), image=ONE, size=24)
     back = paste_masks(crop.inside.float(), roi, shape=ball.shape).labels > 0
     assert (back & ball).sum() / (back | ball).sum() > 0.95
+
+
+def slow_duplicates(probabilities, rois, *, shape, threshold):
+    """Each object's voxels as a set, taken from those that earlier ones have."""
+    taken, again = {}, []
+    for row in range(len(rois)):
+        pasted = paste_masks(probabilities[row : row + 1], rois[row : row + 1], shape=shape, threshold=threshold)
+        voxels = set(map(tuple, np.argwhere(pasted.labels)))
+        shared = max((len(voxels & theirs) for theirs in taken.values()), default=0)
+        again.append(len(voxels) > 0 and shared > 0.5 * len(voxels))
+        if not again[-1]:
+            taken[row] = voxels - set().union(*taken.values())
+    return again
+
+
+def test_any_duplicates_are_found_as_voxel_by_voxel(rng, draw_boxes):
+    found = 0
+    for _ in range(5):
+        rois = draw_boxes(rng, count=8, extent=5, largest=6) - 1
+        probabilities = torch.from_numpy(rng.uniform(size=(8, 3, 3, 3))).float() ** 0.5
+        again = find_duplicates(probabilities, rois, shape=(6, 5, 7))
+        assert again.tolist() == slow_duplicates(probabilities, rois, shape=(6, 5, 7), threshold=0.5)
+        found += again.sum()
+    assert found > 2
+
+
+def test_neighbours_whose_boxes_overlap_are_no_duplicates_a_part_of_one_is():
+    left = torch.zeros(2, 2, 4)
+    left[..., :2] = 1
+    masks = torch.stack([left, left.flip(2), left])
+    masks = torch.nn.functional.interpolate(masks[:, None], (4, 4, 4), mode="nearest")[:, 0]
+    whole, part = [[0.0, 0, 0], [4, 4, 8]], [[0.0, 0, 0], [4, 4, 4]]
+    rois = torch.tensor([whole, whole, part])
+    assert find_duplicates(masks, rois, shape=(4, 4, 8)).tolist() == [False, False, True]
+    assert find_duplicates(masks[:0], rois[:0], shape=(4, 4, 8)).tolist() == []

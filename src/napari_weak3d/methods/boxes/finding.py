@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.detections import Detections, read_detections
-from napari_weak3d.methods.boxes.geometry import measure_sizes, pad_boxes
+from napari_weak3d.methods.boxes.geometry import find_centres, measure_sizes, pad_boxes
 from napari_weak3d.methods.boxes.merging import choose_tiles, merge_tiles
 from napari_weak3d.methods.boxes.network import BoxNetwork
 from napari_weak3d.methods.boxes.scheme import Scheme
@@ -160,13 +160,18 @@ class Search:
         found = read_detections(
             out.logits[0].float(), out.offsets[0].float(), anchors=anchors, least_score=self.least_score
         )
-        found = found.take((measure_sizes(found.boxes) >= _SMALLEST_SIDE).all(dim=1))
+        found = found.take((measure_sizes(found.boxes) >= _SMALLEST_SIDE).all(dim=1) & self._shown(found.boxes, tile))
         found = found.suppressed(threshold=finder.suppress_iou)
         features = (*(each.cpu() for each in out.features[:_MASK_LEVELS]), torch.from_numpy(image[None]))
         if finder.has_masks and self._room_for(features):
             self._features[number] = features
         boxes = found.boxes.cpu() + _start_of(tile)
         return features, Detections(boxes, found.scores.cpu(), found.classes.cpu())
+
+    def _shown(self, boxes: Tensor, tile: Sequence[AxisTile]) -> Tensor:
+        """(N,) which boxes of a tile have their centre in the volume: beyond its faces tiles show it mirrored."""
+        centres = find_centres(boxes) + _start_of(tile).to(boxes.device)
+        return ((centres >= 0) & (centres <= boxes.new_tensor(self.shape))).all(dim=1)
 
     def _room_for(self, features: Sequence[Tensor]) -> bool:
         kept = sum(each.nbytes for part in self._features.values() for each in part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,15 +80,52 @@ def paste_masks(probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, i
     """
     labels = np.zeros(shape, np.int32)
     highest = np.zeros(shape, np.float32)
-    # A voxel belongs to a box that holds its centre: centres i + 0.5 in [low, high).
-    voxels = (clip_boxes(rois, region_of(shape)) - 0.5).ceil().long().tolist()
-    for row, (low, high) in enumerate(voxels):
-        box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-        here = _resample(probabilities[row].float(), rois[row], low=low, high=high).cpu().numpy()
+    for row, (box, here) in enumerate(_draw(probabilities, rois, shape=shape)):
         better = here > highest[box]
         highest[box][better] = here[better]
         labels[box][better & (here >= threshold)] = row + 1
     return Pasted(labels, highest)
+
+
+@torch.no_grad()
+def find_duplicates(
+    probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, int], threshold: float = 0.5, most: float = 0.5
+) -> NDArray[np.bool_]:
+    """Find the objects most of whose mask is that of a single earlier one: the same object, or a part of it, again.
+
+    Boxes of different objects may overlap a lot, masks do not.
+
+    Parameters
+    ----------
+    probabilities, rois, shape, threshold
+        As in :func:`paste_masks`.
+    most
+        An object is a duplicate if an earlier one that is none has more than this share of its voxels.
+
+    Returns
+    -------
+    (R,) bool
+    """
+    owners = np.zeros(shape, np.int32)
+    duplicates = np.zeros(len(rois), np.bool_)
+    for row, (box, here) in enumerate(_draw(probabilities, rois, shape=shape)):
+        inside = here >= threshold
+        counts = np.bincount(owners[box][inside])
+        duplicates[row] = len(counts) > 1 and counts[1:].max() > most * counts.sum()
+        if not duplicates[row]:
+            owners[box][inside & (owners[box] == 0)] = row + 1
+    return duplicates
+
+
+def _draw(
+    probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, int]
+) -> Iterator[tuple[tuple[slice, ...], NDArray[np.float32]]]:
+    """Give the voxels in each box, and the probabilities there."""
+    # A voxel belongs to a box that holds its centre: centres i + 0.5 in [low, high).
+    voxels = (clip_boxes(rois, region_of(shape)) - 0.5).ceil().long().tolist()
+    for row, (low, high) in enumerate(voxels):
+        box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+        yield box, _resample(probabilities[row].float(), rois[row], low=low, high=high).cpu().numpy()
 
 
 def _resample(grid: Tensor, roi: Tensor, *, low: list[int], high: list[int]) -> Tensor:

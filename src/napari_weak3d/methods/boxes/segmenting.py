@@ -19,7 +19,7 @@ from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.guessing import guess_masks
 from napari_weak3d.methods.boxes.knowing import add_known
-from napari_weak3d.methods.boxes.masks import Pasted, paste_masks
+from napari_weak3d.methods.boxes.masks import Pasted, find_duplicates, paste_masks
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
@@ -116,7 +116,12 @@ def _settle(found: Detections, masks: Tensor, search: Search, *, threshold: floa
 
     Objects whose mask was drawn, which come first in the order of their boxes, are what was drawn.
     """
-    rois, cut = search.pad(found.boxes), search.finder.config.mask_threshold
+    cut = search.finder.config.mask_threshold
+    again = find_duplicates(masks, search.pad(found.boxes), shape=search.shape, threshold=cut)
+    again[: 0 if drawn is None else len(drawn.corners)] = False
+    kept = torch.from_numpy(~again)
+    found, masks = found.take(kept), masks[kept]
+    rois = search.pad(found.boxes)
     sure = found.scores >= threshold
     pasted: Pasted = paste_masks(masks[sure], rois[sure], shape=search.shape, threshold=cut)
     score = found.scores
