@@ -18,6 +18,7 @@ PLACES = {
     "plain": {},
     "in micrometres": {"scale": (3, 0.5, 0.25), "translate": (10, -2, 4), "units": ("um", "um", "um")},
     "turned in the plane": {"scale": (3, 1, 1), "rotate": [[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]]},
+    "mirrored": {"scale": (3, -1, 0.5)},
     "moved by an affine": {"affine": [[2, 0, 0, 5], [0, 1, 0, 0], [0, 0, 1, -7], [0, 0, 0, 1]], "axis_labels": "zyx"},
 }
 

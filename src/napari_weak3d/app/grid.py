@@ -72,9 +72,11 @@ def grid_of(layer: Any) -> Grid:
     z, y, x = shape_of(layer)[-N_SPATIAL:]
     return Grid(
         shape=(z, y, x),
-        scale=np.asarray(spatial.scale),
+        scale=np.asarray(layer.scale)[
+            axes
+        ],  # an Affine tells the mirroring of a mirrored axis twice: in scale and rotate
         translate=np.asarray(spatial.translate),
-        rotate=np.asarray(spatial.rotate),
+        rotate=np.asarray(layer.rotate)[np.ix_(axes, axes)],
         shear=np.asarray(spatial.shear),
         affine=np.asarray(layer.affine.set_slice(axes).affine_matrix),
         units=tuple(layer.units[-N_SPATIAL:]),
