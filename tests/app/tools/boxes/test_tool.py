@@ -353,3 +353,60 @@ def test_a_preview_is_drawn_as_wires_in_its_slice_while_there_is_one(tool, layer
     assert world.min(axis=0) == pytest.approx(image.data_to_world((4, 2.5, 3.5)))
     layers.hide_preview()
     assert len(wires.data) == 0
+
+
+def turned(degrees):
+    """A turn in the plane, as napari takes it."""
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+
+
+@pytest.mark.parametrize(
+    "place", [{"scale": (3, -1, 0.5)}, {"rotate": turned(20)}, {"affine": np.diag([2, 1, 1, 1])}], ids=str
+)
+def test_boxes_lie_right_on_images_that_are_mirrored_turned_or_transformed(tool, hand, layers, viewer, place):
+    image = viewer.add_image(np.zeros((12, 40, 50)), **place)
+    tool.begin(image)
+    layers.go_to((0, 4), image)
+    hand._image = image
+    hand.draw((10, 15), (20, 30))
+    assert corners(tool)[0][0][1:] == [10, 15]
+    assert corners(tool)[0][1][1:] == [20, 30]
+    layers.go_to((0, 5), image)
+    back = [image.world_to_data(tool.layer.data_to_world(each)) for each in tool.layer.data[0]]
+    assert np.min(back, axis=0) == pytest.approx([5, 9.5, 14.5], abs=1e-4)
+    assert np.max(back, axis=0) == pytest.approx([5, 19.5, 29.5], abs=1e-4)
+    tool.work.paint()
+    assert tool.layer.data_to_world((0, 0, 0)) == pytest.approx(image.data_to_world(corners(tool)[0][0]))
+    viewer.dims.ndisplay = 3
+    wires = tool.work.canvas.wires
+    ends = np.concatenate([wires.data[:, 0], wires.data.sum(axis=1)])
+    back = [image.world_to_data(wires.data_to_world(each)) for each in ends]
+    assert np.min(back, axis=0)[1:] == pytest.approx([9.5, 14.5], abs=0.05)
+
+
+def test_of_channels_and_time_points_the_one_in_view_is_snapped_to(tool, hand, layers, viewer, image):
+    data = np.stack([np.zeros_like(image.data), image.data])
+    movie = viewer.add_image(data, axis_labels=("t", "z", "y", "x"))
+    tool.begin(movie)
+    hand._image = None
+    tool.work.session.add(np.array([[[2, 8, 12], [8, 22, 33]]]), [1], name="draw")
+    tool.work.choose([1])
+    for time, expected in ((0, [[2, 8, 12], [8, 22, 33]]), (1, [[3, 10, 15], [7, 20, 30]])):
+        viewer.dims.set_current_step(0, time)
+        tool.work.snap()
+        assert np.abs(np.array(corners(tool)[0]) - expected).max() <= 1
+
+
+def test_thousands_of_boxes_are_no_trouble(tool, layers, image):
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, (10, 36, 46), (3000, 3))
+    tool.work.session.add(np.stack([low, low + 3], axis=1), [1] * 3000, name="draw")
+    layers.go_to((0, 5), image)
+    assert len(tool.layer.data) == (abs(low[:, 0] - 4) <= 1).sum()
+    assert tool.panel.list.boxes.rowCount() == 3000
+    tool.work.choose(list(range(1, 3001)))
+    tool.work.delete()
+    assert len(tool.layer.data) == 0
+    tool.work.verbs["undo"]()
+    assert len(corners(tool)) == 3000
