@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from napari_weak3d.methods.centroids.holding_out import THRESHOLDS, USUAL, choose_held_out, choose_threshold, measure_f1
+from napari_weak3d.methods.centroids.holding_out import (
+    THRESHOLDS,
+    USUAL,
+    choose_held_out,
+    choose_threshold,
+    measure_f1,
+    share_of_doubles,
+)
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.targets import find_voronoi_cells
@@ -76,3 +83,14 @@ def test_where_f1_is_poor_or_equal_everywhere_or_unknown_the_threshold_is_the_us
     rising = np.linspace(0, 0.4, len(THRESHOLDS))
     for curves in ([(rising, 100)], [(np.full(len(THRESHOLDS), 0.9), 50)], [(rising * 2, 0)]):
         assert choose_threshold(curves) == pytest.approx(USUAL)
+
+
+def test_cells_with_several_peaks_are_told_as_a_share_of_the_clicks(make_annotated):
+    annotated = make_annotated()
+    twice = annotated.points_vox[:5] + np.array([0, 0, 1.5])
+    scores = np.repeat([0.9, 0.5], [20, 5])
+    peaks = Peaks(np.concatenate([annotated.points_vox, twice]), scores)
+    scored = [(annotated, annotated.known, peaks)]
+    assert share_of_doubles(scored, threshold=0.4) == 5 / 20
+    assert share_of_doubles(scored, threshold=0.6) == 0
+    assert share_of_doubles([(annotated, annotated.known, peaks.above(1))], threshold=0.1) == 0

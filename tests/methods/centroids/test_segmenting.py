@@ -19,6 +19,6 @@ def test_clicks_are_centres_and_peaks_near_them_are_not():
 
 
 def test_where_all_was_clicked_only_sure_peaks_are_cells_that_were_forgotten():
-    peaks = Peaks(np.array([[5.0, 5, 20], [5, 5, 35]]), np.array([0.9, 0.5]))
+    peaks = Peaks(np.array([[5.0, 5, 20], [5, 5, 35]]), np.array([0.9, 0.4]))
     found = add_clicks(peaks, KnownClicks("", np.array([[5.0, 5, 4]])), scheme=SCHEME, volume=VOLUME)
     assert found.points_vox[:, 2].tolist() == [4, 20]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.scheme import JOIN_REACH
 from napari_weak3d.methods.centroids.volumes import Annotated
 from napari_weak3d.metrics import marker_scores
 
@@ -57,6 +58,21 @@ def measure_f1(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], int]:
     counts = [_count(scored, threshold=float(threshold)) for threshold in THRESHOLDS]
     f1 = np.array([2 * hits / max(1, found + true) for hits, found, true in counts])
     return f1, counts[0][2]
+
+
+def share_of_doubles(scored: Sequence[Scored], *, threshold: float) -> float:
+    """Give the share of clicks, 0..1, in whose cells there is more than one peak; all volumes together.
+
+    Peaks belong to the nearest click, and lie up to ``JOIN_REACH`` radii from it.
+    """
+    doubled = clicks = 0
+    for annotated, part, peaks in scored:
+        (found,) = _within(part, (peaks.above(threshold).points_vox,))
+        apart, nearest = cKDTree(annotated.points_vox * annotated.spacing).query(found * annotated.spacing)
+        peaks_of = np.bincount(nearest[apart <= JOIN_REACH * annotated.look.radius], minlength=1)
+        doubled += int((peaks_of > 1).sum())
+        clicks += len(annotated.points_vox)
+    return doubled / max(1, clicks)
 
 
 def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float:

@@ -15,7 +15,13 @@ from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.io.annotations import check_centroids, check_clicks
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
-from napari_weak3d.methods.centroids.holding_out import THRESHOLDS, USUAL, choose_threshold, measure_f1
+from napari_weak3d.methods.centroids.holding_out import (
+    THRESHOLDS,
+    USUAL,
+    choose_threshold,
+    measure_f1,
+    share_of_doubles,
+)
 from napari_weak3d.methods.centroids.instances import Maps
 from napari_weak3d.methods.centroids.learner import MASKS, Learner, annotate_all
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, build_nets
@@ -43,6 +49,8 @@ _SCORED_AT = 0.6
 """Part of the training of centres after which held-out clicks are scored, and then learned from too (ours)."""
 _WORTH_HEARING = 0.8
 """Least F1 on held-out clicks from which on a network may say that cells were forgotten (ours)."""
+_DOUBLES = 0.05
+"""Share of clicked cells with several peaks from which on such peaks are joined (ours, measured)."""
 _FORGOTTEN = 0.5
 """Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
 
@@ -268,15 +276,18 @@ def _score(learner: Learner, budget: Budget) -> Job:
 
 
 def _settle_threshold(learner: Learner, budget: Budget) -> Job:
-    """Choose the threshold for the network as it is in the end: maps grow higher while it learns."""
+    """Choose the threshold for the network as it is in the end, and whether peaks of one cell have to be joined."""
     found = yield from _find_peaks(learner, budget, message="choosing the peak threshold")
     if found is None:
         return True
     everywhere = [each.learnable() for each in learner.annotated]
-    now = measure_f1(list(zip(learner.annotated, everywhere, found, strict=True)))
+    scored = list(zip(learner.annotated, everywhere, found, strict=True))
+    now = measure_f1(scored)
     assert learner.calibration is not None
     curves = [now] if learner.f1_held_out is None else [now, learner.f1_held_out]
-    learner.calibration = replace(learner.calibration, peak_threshold=choose_threshold(curves))
+    threshold = choose_threshold(curves)
+    learner.calibration = replace(learner.calibration, peak_threshold=threshold)
+    learner.scheme = replace(learner.scheme, joins=share_of_doubles(scored, threshold=threshold) > _DOUBLES)
     return False
 
 
@@ -310,7 +321,8 @@ def _find_peaks(
             learner.notice = f"{message} ({number + 1} of {len(learner.annotated)}: {done / total:.0%})"
             if (yield from talk(learner, budget=budget, metrics={})):
                 return None
-        found.append(learner.scheme.find_peaks(out[0], spacing=annotated.spacing, threshold=float(THRESHOLDS[0])))
+        scheme = replace(learner.scheme, joins=False)
+        found.append(scheme.find_peaks(out[0], spacing=annotated.spacing, threshold=float(THRESHOLDS[0])))
     learner.notice = before
     return found
 

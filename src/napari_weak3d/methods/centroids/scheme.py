@@ -15,7 +15,7 @@ from napari_weak3d.types import Region, Spacing
 
 _BLUR = 0.15
 """Of centre maps before peaks are looked for, in radii of the typical cell (ours)."""
-_REACH = 1.5
+JOIN_REACH = 1.5
 """Peaks up to this many radii apart may be of one cell; cells that touch are two apart (ours)."""
 _REACH_WITHIN = 2.0
 """The same where masks see no border: cells that touch are that far apart (ours)."""
@@ -35,6 +35,9 @@ class Scheme:
         A typical cell of all training volumes.
     merge_distance
         Peaks closer than this are one, in the unit of the spacing.
+    joins
+        Whether peaks farther apart are joined where no valley or border parts them: where the clicks of the training
+        showed that the first network sees several peaks in a cell. Else it would only cost small cells.
     """
 
     channels: int
@@ -42,6 +45,7 @@ class Scheme:
     unit: str
     look: CellLook
     merge_distance: float
+    joins: bool = False
 
     def find_peaks(self, centre_map: NDArray[Any], *, spacing: Spacing, threshold: float) -> Peaks:
         """Find the centres that a map (Z, Y, X) of this model's first network shows."""
@@ -51,13 +55,15 @@ class Scheme:
             merge_distance=self.merge_distance,
             threshold=threshold,
             blur=_BLUR * self.look.radius,
-            reach=_REACH * self.look.radius,
+            reach=JOIN_REACH * self.look.radius if self.joins else 0.0,
         )
 
     def join_within(
         self, peaks: Peaks, centre_map: NDArray[Any], inside: NDArray[np.float32], *, spacing: Spacing
     ) -> Peaks:
-        """Join the peaks of a map between which the second network's inside (Z, Y, X) shows no border."""
+        """Join the peaks of a map between which the second network's inside (Z, Y, X) shows no border; or none."""
+        if not self.joins:
+            return peaks
         values = blur_map(centre_map, sigma=_BLUR * self.look.radius, spacing=spacing)
         return join_within(peaks, values, inside, spacing=spacing, reach=_REACH_WITHIN * self.look.radius)
 
