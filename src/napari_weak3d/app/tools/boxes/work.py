@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_weak3d.app.grid import Grid
 from napari_weak3d.app.layers import Layers
@@ -76,6 +76,8 @@ class BoxWork(QObject):
         self.value = session.table.rows[0].value
         self.locked = False
         self._preview: Preview | None = None
+        self._mode, self._was_deep = "pan_zoom", False
+        self._after_3d = QTimer(self, singleShot=True, interval=0)
         self._copied: tuple[NDArray[np.int64], list[int]] | None = None
         grid = layers.grid_of(image_layer)
         self.canvas = BoxCanvas(grid, name=f"{image_layer.name} boxes", parent=self)
@@ -92,6 +94,7 @@ class BoxWork(QObject):
         for signal, slot in self._slots():
             signal.disconnect(slot)
         unbind(self.canvas.layer, BOX_KEYS)
+        self._after_3d.stop()
         self.masking.close()
         self.canvas.close()
         for layer in (self.canvas.layer, self.canvas.wires):
@@ -266,7 +269,8 @@ class BoxWork(QObject):
             (self.canvas.reshaped, self._on_reshaped),
             (self.canvas.removed, self._on_deleted),
             (self.canvas.chosen, self.choose),
-            (self.canvas.layer.events.mode, self._refresh),
+            (self.canvas.layer.events.mode, self._on_mode),
+            (self._after_3d.timeout, self._take_mode),
             (self._layers.slice_shown, self._refresh),
             (self._layers.listed, self._refresh),  # the layer of previews may have gone
             (self._tools.removed, self._on_removed),
@@ -284,7 +288,20 @@ class BoxWork(QObject):
             self.message.emit(_NONE_CHOSEN)
         return not self.locked and bool(self.chosen)
 
+    def _on_mode(self, _event: object = None) -> None:
+        if not self._tools.in_3d:
+            self._mode = str(self.canvas.layer.mode)
+        self._refresh()
+
+    def _take_mode(self) -> None:
+        """Back from 3D, where napari lays every pencil down."""
+        if not self._tools.in_3d and not self.locked:
+            self.canvas.layer.mode = self._mode
+
     def _refresh(self, _event: object = None) -> None:
+        if self._was_deep and not self._tools.in_3d:
+            self._after_3d.start()  # when napari is done with it, too
+        self._was_deep = self._tools.in_3d
         which, preview, found = self._layers.shown_slice(), self._preview, None
         if preview is not None and preview.slice == which and self._layers.preview_of(which) is not None:
             found = bounds_in(preview.labels, which)
