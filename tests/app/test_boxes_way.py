@@ -157,6 +157,16 @@ def test_a_box_is_drawn_and_its_depth_dragged_in_another_plane(desk, user):
     assert [corners(desk)[0][end][0] for end in (0, 1)] == [4, 14]
 
 
+def test_the_mouse_does_after_3d_what_it_did_before(desk, user):
+    user.press(Qt.Key.Key_S)
+    desk.viewer.dims.ndisplay = 3
+    QTest.qWait(20)
+    assert desk.tool.layer.mode == "pan_zoom", "napari lays every pencil down"
+    desk.viewer.dims.ndisplay = 2
+    QTest.qWait(20)
+    assert desk.tool.layer.mode == "select"
+
+
 def test_a_mask_is_painted_in_two_slices_interpolated_and_done(desk, user):
     user.go_to(8)
     user.box((10, 20), (30, 40))

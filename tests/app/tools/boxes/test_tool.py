@@ -211,16 +211,6 @@ def test_boxes_are_wires_in_3d(tool, hand, viewer, image):
     assert (len(tool.layer.data), len(wires.data)) == (1, 0)
 
 
-def test_the_mouse_does_after_3d_what_it_did_before(tool, hand, viewer):
-    for mode in ("add_rectangle", "select"):
-        tool.layer.mode = mode
-        viewer.dims.ndisplay = 3
-        hand.rest()
-        viewer.dims.ndisplay = 2
-        hand.rest()
-        assert tool.layer.mode == mode
-
-
 def test_a_corrected_spacing_moves_the_boxes_along(tool, hand, image, layers):
     hand.draw((10, 15), (20, 30))
     image.scale = (3, 0.5, 0.25)
