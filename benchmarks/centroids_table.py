@@ -30,6 +30,8 @@ from skimage.segmentation import watershed
 import napari_weak3d as weak3d
 from napari_weak3d import workflow
 from napari_weak3d.io.annotations import read_centroids
+from napari_weak3d.methods.centroids.learner import annotate_all
+from napari_weak3d.methods.centroids.pseudo import make_pseudo_labels
 from napari_weak3d.metrics import marker_scores
 from napari_weak3d.samples import click_centroids
 from napari_weak3d.types import Centroids, IntLabels, Sample, Volume
@@ -85,8 +87,10 @@ class Case:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+FIRST_GUESS = "pseudo labels"
 CASES = {
     "plain": Case(),
+    FIRST_GUESS: Case(),
     "no refinement": Case(settings={"refinement_weight": 0}),
     "guided": Case(settings={"pseudo_labels": "guided"}),
     "excitation": Case(settings={"pseudo_labels": "excitation"}),
@@ -141,7 +145,8 @@ def plan_runs(
 
 
 def run_ours(data: Path, task: Task, case: str, *, seed: int, record: Record, settings: dict[str, Any]) -> None:
-    figures = run_in_child(train_and_score, data, task, CASES[case], {**settings, "seed": seed})
+    job = score_first_guess if case == FIRST_GUESS else train_and_score
+    figures = run_in_child(job, data, task, CASES[case], {**settings, "seed": seed})
     record.put("tasks", task.name, case, str(seed), value={"settings": settings, **figures})
 
 
@@ -171,6 +176,21 @@ def train_and_score(data: Path, task: Task, case: Case, settings: dict[str, Any]
                 found, _ = workflow.find_centres(out, prediction, volume, settings=changed)
                 f1 = marker_scores(found.points_vox, clicks.points_vox, spacing=volume.spacing).f1
                 figures.setdefault(way, {})[name] = {"marker_f1": f1}
+    return figures
+
+
+def score_first_guess(data: Path, task: Task, case: Case, settings: dict[str, Any]) -> dict[str, Any]:
+    """Score what masks are first made of, with nothing learned: only of volumes whose clicks are given."""
+    config = weak3d.load_config("centroids").from_settings(settings)
+    figures: dict[str, Any] = {"clicks": {}}
+    for name in task.find:
+        volume, truth, clicks = read(data, name, task=task)
+        if name in task.learn and truth is not None:
+            (seen,) = annotate_all([Sample(volume, clicks)], config=config)
+            guess = make_pseudo_labels(
+                seen.image, seen.points_vox, cells=seen.cells, look=seen.look, spacing=seen.spacing
+            )
+            figures["clicks"][name] = score(guess.labels, truth)
     return figures
 
 
@@ -279,7 +299,7 @@ def report(record: Record, tasks: list[Task]) -> str:
                 continue
             for way in ("clicks", "none"):
                 for name in task.find:
-                    found = [run[way][name] for run in runs.values() if way in run]
+                    found = [run[way][name] for run in runs.values() if name in run.get(way, {})]
                     if found:
                         lines.append(line(task, name, case, way, found))
     return markdown(["task", "volume", "case", "clicks used", "IoU", "SEG", "MUCov", "F1"], lines)
