@@ -14,6 +14,8 @@ from napari_weak3d.types import Spacing
 
 _LEAST = 0.5
 """Of what clicked cells answer, in the median, that a blob has to (ours)."""
+_MERGE = 1.3
+"""Blobs nearer than this are one cell, in its radii; cells that touch are two apart (ours)."""
 _TRUNCATE = 3.0
 _SLAB = 32
 """Planes that are filtered at once."""
@@ -82,7 +84,9 @@ def find_alike(
     level = float(np.median(tops))
     if level <= 0:
         return Peaks(np.zeros((0, 3)), np.zeros(0))
-    peaks = find_peaks(answer / np.float32(level), spacing=spacing, merge_distance=look.radius, threshold=_LEAST)
+    peaks = find_peaks(
+        answer / np.float32(level), spacing=spacing, merge_distance=_MERGE * look.radius, threshold=_LEAST
+    )
     return Peaks(peaks.points_vox, np.minimum(peaks.scores, 1.0))
 
 

@@ -314,6 +314,19 @@ def test_removed_layer_comes_back_with_its_clicks(viewer, tool):
     assert len(tool.clicks.points) == 1
 
 
+def test_all_layers_can_be_removed_and_come_back_when_needed(viewer, tool):
+    tool.layer.add((3, 20, 25))
+    proposals, box = tool._work.session.proposals, tool._work.box.layer
+    for layer in (proposals, box):
+        viewer.layers.remove(layer)
+    tool.show_proposals(np.array([[6, 40, 40.0]]), np.ones(1), radius=2.0)
+    assert proposals in viewer.layers
+    assert box in viewer.layers
+    viewer.layers.clear()
+    assert len(viewer.layers) == 0
+    assert len(tool.clicks.points) == 1
+
+
 def test_corrected_spacing_moves_the_clicks_along(viewer, tool):
     tool.layer.add((3, 20, 25))
     viewer.layers["cells"].scale = (6, 1, 1)

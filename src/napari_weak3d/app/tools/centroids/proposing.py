@@ -23,6 +23,7 @@ def propose(work: ClickWork, points: NDArray[np.float64], scores: NDArray[np.flo
     session.step(name, work.clicks.propose(points[new], scores[new]))
     n = len(work.clicks.proposed)
     if n:
+        work.bring_back()
         yes, no = CLICK_KEYS["accept"], CLICK_KEYS["refuse"]
         work.say(f"{count(n, 'cell')} proposed, the surest first: {yes} takes the white one, {no} drops it")
         go_to_current(work)

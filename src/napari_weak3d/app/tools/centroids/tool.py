@@ -316,13 +316,9 @@ class CentroidsTool(QObject):
 
     def _on_removed(self, layer: Any) -> None:
         work = self._work
-        if work is None:
-            return
-        if layer is work.session.layer:
+        if work is not None and layer is work.session.layer:
             question = "The layer of clicks was removed from the viewer. The clicks are kept."
             self._panel.ask(question, {"Show it again": work.show})
-        elif layer is work.session.proposals or layer is work.box.layer:
-            self._tools.put(layer)
 
     def _lay_on(self, grid: Grid) -> None:
         if self._work is not None:

@@ -59,6 +59,7 @@ def set_region(work: ClickWork, region: Region | None, *, name: str = "set the b
 
 def choose_region(work: ClickWork, how: str) -> None:
     """Set the box: "everywhere", "around" the clicks, to what is in "view", from or up to this slice; or draw it."""
+    work.bring_back()
     shape, region = work.session.shape, work.clicks.region
     if how == "everywhere":
         set_region(work, None, name="no box")

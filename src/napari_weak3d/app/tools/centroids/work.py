@@ -89,6 +89,12 @@ class ClickWork:
         self.layers.activate(self.session.layer)
         self.session.layer.mode = "add"
 
+    def bring_back(self) -> None:
+        """Show the layers of proposals and of the box, if the user has removed them: there is something new in them."""
+        for each in (self.box.layer, self.session.proposals):
+            if not self.tools.has(each):
+                self.tools.put(each)
+
     def close(self) -> None:
         """Take the layers away, for all that they show is kept."""
         self.session.close()
