@@ -13,7 +13,7 @@ from napari_weak3d.io.project import read_project_sample
 from napari_weak3d.messages import Propose, Suggest, Train
 from napari_weak3d.types import Preview
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.slow]
 SHAPE = (6, 12, 14)
 WAIT = 20_000
 

@@ -14,7 +14,7 @@ from napari_weak3d.app.tools.centroids.tool import CentroidsTool
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.project import CentroidsState
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.slow]
 SHAPE = (9, 60, 60)
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
