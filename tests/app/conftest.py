@@ -1,5 +1,6 @@
 """The app's tests need a Qt binding, napari and, on Linux, a display; without them they are not collected."""
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -90,3 +91,33 @@ def fake_jobs(qapp):
             self.state_changed.emit(state)
 
     return FakeJobs()
+
+
+@pytest.fixture
+def open_dock(qtbot):
+    """Opens the dock in a viewer, at a tool, in a window of 1280 x 800; leaves no child process behind."""
+    import psutil
+    from qtpy.QtWidgets import QApplication
+
+    opened = []
+
+    def open_dock(viewer, tool="slices"):
+        window = viewer.window._qt_window
+        window.resize(1280, 800)
+        _, dock = viewer.window.add_plugin_dock_widget("napari-weak3d", f"Weak3D: {tool}")
+        qtbot.waitUntil(dock.isVisible)
+        window.activateWindow()  # keys of the window go to the active one only
+        qtbot.waitUntil(window.isActiveWindow)
+        viewer.reset_view()
+        QApplication.processEvents()  # the canvas is drawn once before it knows where the mouse is
+        opened.append(dock.controller)
+        return dock.controller
+
+    yield open_dock
+    for controller in opened:
+        controller.close()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if "napari_weak3d.worker" in child.cmdline():
+                child.kill()
+                child.wait()

@@ -1,11 +1,9 @@
 """The way of a user who draws boxes, with real mouse and keys in a real window; once with the real child process."""
 
 import numpy as np
-import psutil
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from napari_weak3d.app.jobs import JobState
 from napari_weak3d.samples import make_blobs
@@ -71,23 +69,14 @@ def sample():
 
 
 @pytest.fixture
-def desk(make_napari_viewer, sample, qtbot):
+def desk(make_napari_viewer, open_dock, sample, qtbot):
     """A dock at the tool of boxes, begun on an image in a window of 1280 x 800."""
     viewer = make_napari_viewer(show=True)
     viewer.add_image(sample.volume.data[0], name="blobs", scale=sample.volume.spacing, units=("um",) * 3)
-    viewer.window._qt_window.resize(1280, 800)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-weak3d", "Weak3D: boxes")
-    qtbot.waitUntil(dock.isVisible)
-    dock.controller.images.begin()
-    qtbot.waitUntil(lambda: not dock.controller.images.waiting, timeout=LONG)
-    viewer.reset_view()
-    QApplication.processEvents()  # the canvas is drawn once before it knows where the mouse is
-    yield dock.controller.desk
-    dock.controller.close()
-    for child in psutil.Process().children():
-        if "napari_weak3d.worker" in " ".join(child.cmdline()):
-            child.kill()
-            child.wait()
+    controller = open_dock(viewer, "boxes")
+    controller.images.begin()
+    qtbot.waitUntil(lambda: not controller.images.waiting, timeout=LONG)
+    return controller.desk
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """The way of a user who clicks cells, with real mouse and keys in a real window, and the real child process."""
 
-import contextlib
-
 import numpy as np
-import psutil
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -30,28 +27,6 @@ def relabel(labels):
     sizes = np.bincount(labels.ravel())
     kept = [each for each in np.argsort(-sizes) if each and sizes[each]]
     return sum(np.where(labels == each, number + 1, 0) for number, each in enumerate(kept))
-
-
-@pytest.fixture
-def open_dock(qtbot):
-    """Opens the dock in a viewer, at the tool that clicks, and leaves no child process behind."""
-    opened = []
-
-    def open_dock(viewer):
-        viewer.window._qt_window.resize(1280, 800)
-        _, dock = viewer.window.add_plugin_dock_widget("napari-weak3d", "Weak3D: centroids")
-        qtbot.waitUntil(dock.isVisible)
-        opened.append(dock.controller)
-        return dock.controller
-
-    yield open_dock
-    for controller in opened:
-        controller.close()
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):  # it has just ended
-            if "napari_weak3d.worker" in child.cmdline():
-                child.kill()
-                child.wait()
 
 
 class User:
@@ -90,7 +65,7 @@ def test_from_clicks_to_instances_and_back_again_after_closing(make_napari_viewe
     centres = np.array(ndimage.center_of_mass(truth > 0, truth, np.arange(1, truth.max() + 1)))
     viewer = make_napari_viewer(show=True)
     image = viewer.add_image(voxels, name="blobs", scale=spacing, units=("um",) * 3)
-    controller = open_dock(viewer)
+    controller = open_dock(viewer, "centroids")
     user, panels = User(viewer), controller.panels
     user.push(panels.image.begin_button)
     qtbot.waitUntil(lambda: not controller.images.waiting, timeout=LONG)
@@ -133,7 +108,7 @@ def test_from_clicks_to_instances_and_back_again_after_closing(make_napari_viewe
     viewer.close()
 
     viewer = make_napari_viewer(show=True)
-    controller = open_dock(viewer)
+    controller = open_dock(viewer, "centroids")
     controller.open_project(folder)
     qtbot.waitUntil(lambda: "blobs result" in viewer.layers, timeout=LONG)
     np.testing.assert_array_equal(controller.desk.clicking.clicks.points, points)

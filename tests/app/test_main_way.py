@@ -93,32 +93,6 @@ def lies_on(found, objects):
     return hits > 0.6 * np.count_nonzero(found) and hits > 0.3 * np.count_nonzero(objects)
 
 
-@pytest.fixture
-def open_dock(qtbot):
-    """Opens the dock in a viewer, and leaves no child process behind."""
-    opened = []
-
-    def open_dock(viewer):
-        window = viewer.window._qt_window
-        window.resize(1280, 800)
-        _, dock = viewer.window.add_plugin_dock_widget("napari-weak3d", "Weak3D: slices")
-        qtbot.waitUntil(dock.isVisible)
-        window.activateWindow()  # keys of the window go to the active one only
-        qtbot.waitUntil(window.isActiveWindow)
-        viewer.reset_view()
-        QApplication.processEvents()  # the canvas is drawn once before it knows where the mouse is
-        opened.append(dock.controller)
-        return dock.controller
-
-    yield open_dock
-    for controller in opened:
-        controller.close()
-    children = [each for each in psutil.Process().children() if is_ours(each)]
-    for child in children:
-        child.kill()
-        child.wait()
-
-
 def is_ours(process):
     try:
         return "napari_weak3d.worker" in process.cmdline()
