@@ -1,5 +1,7 @@
 """What a napari layer is as an image."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tifffile
@@ -95,6 +97,18 @@ def test_unchanged_file_is_found_and_gives_the_layer_s_voxels(stack, tmp_path):
     assert (place.path, place.channels) == (tmp_path / "a.tif", None)
     with pytest.warns(SpacingWarning):
         assert np.array_equal(read_volume(place.path).data[0], stack)
+
+
+def test_file_is_looked_into_without_a_warning_and_without_the_filters_that_all_threads_share(
+    stack, tmp_path, monkeypatch
+):
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    image = look_at(of_file(stack, tmp_path / "a.tif"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr(warnings, "catch_warnings", None)
+        assert find_in_file(image).path == tmp_path / "a.tif"
+        monkeypatch.undo()
 
 
 def test_layer_that_was_changed_is_not_its_file(stack, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from napari_weak3d.app.layer_data import frame_of
 from napari_weak3d.app.project_reader import DOCK, PLUGIN, find_project, open_in_dock
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.formats import open_stored
-from napari_weak3d.io.volumes import read_volume
+from napari_weak3d.io.volumes import open_volume
 from napari_weak3d.types import Volume
 
 
@@ -68,9 +67,7 @@ def open_image(viewer: Any, path: Path) -> None:
 
 def _look_at(path: Path) -> Volume | None:
     """Open an image with our own reader; the dock warns of an unknown voxel size, in its own words."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return read_volume(path)
-        except VolumeError:
-            return None
+    try:
+        return open_volume(path)[0]
+    except VolumeError:
+        return None

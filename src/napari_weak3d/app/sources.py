@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,7 +11,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError, Weak3DError
-from napari_weak3d.io.volumes import read_volume
+from napari_weak3d.io.volumes import open_volume
 from napari_weak3d.types import RELATIVE, Spacing, Volume
 
 AxisRole: TypeAlias = Literal["channels", "time"]
@@ -192,18 +191,17 @@ def find_in_file(
     if image.path is None:
         return None
     time = time_index if image.role == "time" else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the spacing, which comes from the layer
-        for channel_axis in (None, 0) if image.role == "channels" else (None,):
-            try:
-                stored = read_volume(image.path, channel_axis=channel_axis, time_index=time)
-            except (Weak3DError, OSError):
-                continue
-            taken = _matching_channels(image, stored, time_index=time_index)
-            if taken is not None:
-                chosen = taken if channels is None else tuple(taken[channel] for channel in channels)
-                every = chosen == tuple(range(stored.n_channels))
-                return FilePlace(image.path, channel_axis, None if every else chosen)
+    for channel_axis in (None, 0) if image.role == "channels" else (None,):
+        try:
+            # Its doubts are left out: the spacing is the layer's.
+            stored, _ = open_volume(image.path, channel_axis=channel_axis, time_index=time)
+        except (Weak3DError, OSError):
+            continue
+        taken = _matching_channels(image, stored, time_index=time_index)
+        if taken is not None:
+            chosen = taken if channels is None else tuple(taken[channel] for channel in channels)
+            every = chosen == tuple(range(stored.n_channels))
+            return FilePlace(image.path, channel_axis, None if every else chosen)
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +40,7 @@ class StoredImage:
     units: tuple[str, str, str] = ("", "", "")
 
 
-def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = None) -> Any:
+def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = None) -> tuple[Any, AxesWarning | None]:
     """View a stored image as (C, Z, Y, X).
 
     Axes of length 1 that are not needed are dropped, missing ones added: a 2D image is a stack of one slice. Without
@@ -57,6 +56,10 @@ def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = N
     channel_axis
         Which axis of the file holds the channels, negative from the end; wins over the metadata.
 
+    Returns
+    -------
+    The view, and a doubt about it: None, or that many channels of a single slice are taken for slices.
+
     Raises
     ------
     VolumeError
@@ -70,11 +73,12 @@ def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = N
     _refuse_colours(letters, shape, name=name)
     letters = _name_spatial(letters, shape)
     _refuse_rest(letters, shape, name=name)
+    doubt = None
     if channel_axis is None:
-        letters = _slices_called_channels(letters, shape, name=name)
+        letters, doubt = _slices_called_channels(letters, shape, name=name)
     where = {letter: axis for axis, letter in enumerate(letters) if letter in "CZYX"}
     order: Order = (where.get("C"), where.get("Z"), where.get("Y"), where.get("X"))
-    return view_in_order(stored.data, order, name=name)
+    return view_in_order(stored.data, order, name=name), doubt
 
 
 def looks_channels_last(shape: tuple[int, ...]) -> bool:
@@ -82,18 +86,18 @@ def looks_channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[2] <= _SMALL and min(shape[:2]) >= _LARGE
 
 
-def _slices_called_channels(letters: list[str], shape: tuple[int, ...], *, name: str) -> list[str]:
+def _slices_called_channels(
+    letters: list[str], shape: tuple[int, ...], *, name: str
+) -> tuple[list[str], AxesWarning | None]:
     """Call many channels of a single slice Z."""
     length = dict(zip(letters, shape, strict=True))
     if length.get("C", 1) <= _MOST_CHANNELS or length.get("Z", 1) > 1:
-        return letters
-    warnings.warn(
+        return letters, None
+    doubt = AxesWarning(
         f"{name} has {length['C']} channels of one slice: they are taken for slices; if they are channels, give "
-        f"--channel-axis {letters.index('C')}",
-        AxesWarning,
-        stacklevel=4,
+        f"--channel-axis {letters.index('C')}"
     )
-    return [{"C": "Z", "Z": ""}.get(letter, letter) for letter in letters]
+    return [{"C": "Z", "Z": ""}.get(letter, letter) for letter in letters], doubt
 
 
 def _check_array(data: Any, shape: tuple[int, ...], *, name: str) -> None:

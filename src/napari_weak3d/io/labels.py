@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def read_labels(path: str | os.PathLike[str], *, like: Volume | None = None) -> 
         Several channels; a value that is negative, fractional, NaN or too large; a shape other than the image's.
     """
     file = Path(path)
-    data = arrange_axes(open_stored(file), name=file.name)
+    data, doubt = arrange_axes(open_stored(file), name=file.name)
+    if doubt is not None:
+        warnings.warn(doubt, stacklevel=2)
     if data.shape[0] != 1:
         raise AnnotationError(
             f"{file.name} has {data.shape[0]} channels: a label image has one", where=str(file), value=data.shape

@@ -71,23 +71,33 @@ def read_volume(
     -----
     NaN and constant images are found by :func:`check_image`, which has to read all voxels.
     """
-    file = Path(path)
+    volume, doubts = open_volume(Path(path), spacing=spacing, channel_axis=channel_axis, time_index=time_index)
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=2)
+    return volume
+
+
+def open_volume(
+    file: Path, *, spacing: Spacing | None = None, channel_axis: int | None = None, time_index: int | None = None
+) -> tuple[Volume, tuple[AxesWarning | SpacingWarning, ...]]:
+    """Do what :func:`read_volume` does, and return its warnings instead of giving them.
+
+    For threads: Python's warning filters are the whole process's, and silencing them on one thread changes what the
+    others get.
+    """
     given = None if spacing is None else check_spacing(spacing, where=file.name)
     stored = open_stored(file)
     if time_index is not None:
         stored, channel_axis = take_time_point(stored, time_index=time_index, channel_axis=channel_axis, name=file.name)
-    data = arrange_axes(stored, name=file.name, channel_axis=channel_axis)
+    data, axes_doubt = arrange_axes(stored, name=file.name, channel_axis=channel_axis)
+    doubts: tuple[AxesWarning | SpacingWarning, ...] = () if axes_doubt is None else (axes_doubt,)
     if given is not None:
-        return Volume(data, spacing=given, unit=MICROMETRE, name=file.name)
+        return Volume(data, spacing=given, unit=MICROMETRE, name=file.name), doubts
     found = spacing_from_metadata(stored.sizes, stored.units, n_slices=data.shape[1], where=file.name)
     if found is None:
-        warnings.warn(
-            f"{file.name} does not say how large a voxel is: taken as relative (1, 1, 1); give --spacing Z,Y,X",
-            SpacingWarning,
-            stacklevel=2,
-        )
-        found = (UNKNOWN, RELATIVE)
-    return Volume(data, spacing=found[0], unit=found[1], name=file.name)
+        text = f"{file.name} does not say how large a voxel is: taken as relative (1, 1, 1); give --spacing Z,Y,X"
+        found, doubts = (UNKNOWN, RELATIVE), (*doubts, SpacingWarning(text))
+    return Volume(data, spacing=found[0], unit=found[1], name=file.name), doubts
 
 
 def check_image(volume: Volume) -> None:
