@@ -1,6 +1,7 @@
 """The way from a layer to a result, with a child process that the test plays."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,6 +206,31 @@ def test_paint_is_there_again_after_closing_and_opening(painting, make_napari_vi
     assert np.array_equal(again.desk.tool.slices().labels, painted)
     assert again.desk.tool.slices().annotated == ((0, 2),)
     assert tuple(again.desk.work.layer.scale) == (2.0, 0.5, 0.5)
+    again.close()
+
+
+def test_image_whose_copy_was_cut_off_is_taken_from_the_viewer_again(
+    painting, make_napari_viewer, fake_jobs, qtbot, image
+):
+    paint(painting, 2)
+    painted = painting.desk.tool.paint_layer.data.copy()
+    folder, (entry,) = painting.desk.project.folder, painting.desk.project.images
+    painting.close()
+    shutil.rmtree(folder / entry.path)  # so it is as long as it is being written
+    other = make_napari_viewer()
+    other.add_image(image[:, :-1], name="another")
+    again = Controller(other, jobs=fake_jobs)
+    again.open_project(folder)
+    bar = again.panels.project.bar
+    qtbot.waitUntil(lambda: isinstance(bar.current, Question) and "was not yet copied" in bar.current.text)
+    answer(again, "It is chosen", bar)
+    assert "another is (6, 11, 14) uint8, and cells was (6, 12, 14) uint8" in question(again, bar).text
+    again.images.choose(other.add_image(image, name="the image"))
+    answer(again, "It is chosen", bar)
+    qtbot.waitUntil(lambda: not again.images.waiting, timeout=20_000)
+    assert again.desk.work.layer.name == "the image"
+    assert np.array_equal(again.desk.tool.paint_layer.data, painted)
+    assert np.array_equal(read_project_image(folder, entry.id).data[0], image)
     again.close()
 
 

@@ -15,7 +15,7 @@ from napari_weak3d.app.file_says import FileSays, ask_file, set_right
 from napari_weak3d.app.intake import Intake, find_again
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.sources import AxisRole, LayerImage, look_at, stack_of_one
-from napari_weak3d.errors import Weak3DError
+from napari_weak3d.errors import AnnotationError, Weak3DError
 from napari_weak3d.io.project import ImageEntry, Project
 from napari_weak3d.types import Spacing
 
@@ -254,6 +254,21 @@ class Images(QObject):
             self.begin_on(self._layer, image_id, time_index=time)
         except Weak3DError as error:
             self._desk.complain(error)
+
+    def go_on_with_chosen(self, entry: ImageEntry) -> None:
+        """Go on with an image of the project whose voxels were lost: they are those of the layer chosen in step 1.
+
+        Raises
+        ------
+        Weak3DError
+            There is no such layer, it is of another shape or dtype, or the annotation cannot be read.
+        """
+        image, project = self._look(), self._desk.project
+        if project is None or self._layer is None or image is None:
+            raise AnnotationError("no image is chosen in step 1")
+        time = self._time_of(image)
+        self._intake.bring(project, image, entry, time=time)
+        self.begin_on(self._layer, entry.id, time_index=time)
 
     def begin_on(self, layer: Any, image_id: str, *, time_index: int | None = None) -> None:
         """Paint on an image of the project, shown in this layer, with what is painted on it already.

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.sources import LayerImage, find_in_file, volume_of
-from napari_weak3d.errors import StorageError, Weak3DError
+from napari_weak3d.errors import StorageError, VolumeError, Weak3DError
 from napari_weak3d.io.project import ImageEntry, Project, describe_file, new_id
 from napari_weak3d.types import Spacing
 
@@ -61,15 +61,31 @@ class Intake(QObject):
             channels=channels if image.role == "channels" else None,
         )
         project.add_image(entry)
-        self._begin(project, image, entry, time=time)
+        self.bring(project, image, entry, time=time)
         return image_id
 
-    def _begin(self, project: Project, image: LayerImage, entry: ImageEntry, *, time: int | None) -> None:
+    def bring(self, project: Project, image: LayerImage, entry: ImageEntry, *, time: int | None) -> None:
+        """Find or write the voxels of an image that the project knows, on a thread.
+
+        Also of one that was still being written when napari ended.
+
+        Raises
+        ------
+        VolumeError
+            The image is not of the entry's shape or dtype.
+        """
+        if (image.shape, np.dtype(image.data.dtype).name) != (entry.shape, entry.dtype):
+            raise VolumeError(
+                f"{image.name} is {image.shape} {image.data.dtype}, and {entry.name} was {entry.shape} {entry.dtype}: "
+                "choose in step 1 the image that was annotated",
+                where=image.name,
+                value=image.shape,
+            )
         self._desk.unsettled.add(entry.id)
         self._desk.background.run(
             lambda: self._bring(project, image, entry, time=time or 0),
             done=lambda found: self._on_brought(project, found),
-            failed=lambda error: self._on_lost(error, lambda: self._begin(project, image, entry, time=time), entry),
+            failed=lambda error: self._on_lost(error, lambda: self.bring(project, image, entry, time=time), entry),
         )
 
     def _bring(self, project: Project, image: LayerImage, entry: ImageEntry, *, time: int) -> ImageEntry:

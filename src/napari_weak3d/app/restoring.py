@@ -129,16 +129,27 @@ class Restoring:
                 },
             )
         elif entry.source == "stored":
-            panel.say(
-                f"{entry.name} was not yet copied into the project when napari ended. Its annotation is kept in "
-                f"{project.folder / 'annotations' / entry.id}",
-                "error",
-            )
+            self._ask_for_lost(entry)
         else:
             panel.ask(
                 f"{entry.name} is not at {entry.path}.",
                 {"Say where it is...": lambda: self._choose(project, entry), "Leave it out": lambda: None},
             )
+
+    def _ask_for_lost(self, entry: ImageEntry, first: str = "") -> None:
+        """Ask for an image that was still being copied into the project when napari ended."""
+
+        def go_on() -> None:
+            try:
+                self._images.go_on_with_chosen(entry)
+            except Weak3DError as error:
+                self._ask_for_lost(entry, f"{error.message}. ")
+
+        self._desk.panels.project.ask(
+            f"{first}{entry.name} was not yet copied into the project when napari ended; its annotation is kept. Open "
+            "that image again and choose it in step 1, then go on here.",
+            {"It is chosen": go_on, "Leave it out": lambda: None},
+        )
 
     def _choose(self, project: Project, entry: ImageEntry) -> None:
         path, _ = QFileDialog.getOpenFileName(self._desk.panels.project, f"Where is {entry.name}?", entry.path)
