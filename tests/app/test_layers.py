@@ -141,16 +141,26 @@ def test_own_labels_of_another_shape_are_refused_with_both_shapes(viewer, layers
     image = make_image(viewer)
     labels = viewer.add_labels(make_labels(shape=(6, 8, 11)), name="mine")
     with pytest.raises(AnnotationError, match=r"'mine' has shape 6 x 8 x 11, image 'cells' has 6 x 8 x 10"):
-        layers.copy_labels(labels, image, name="paint")
+        layers.labels_of(labels, image)
 
 
-def test_copied_labels_leave_the_users_layer_as_it_is(viewer, layers):
+def test_a_result_is_known_while_it_is_in_sight(viewer, layers):
     image = make_image(viewer)
-    labels = viewer.add_labels(np.ones(SHAPE, np.uint8), name="mine")
-    paint = layers.copy_labels(labels, image, name="paint")
-    paint.data[...] = 5
-    assert labels.data.max() == 1
-    assert paint.data.dtype == np.int32
+    assert layers.result_of(image) is None
+    result = layers.show_result(image, np.full(SHAPE, 3, np.int32), name="result")
+    assert (layers.result_of(image) == 3).all()
+    assert layers.result_of(make_image(viewer)) is None
+    result.visible = False
+    assert layers.result_of(image) is None
+
+
+def test_paint_that_is_put_back_lies_in_front(viewer, layers):
+    image = make_image(viewer)
+    paint = layers.add_paint(image, make_labels(0), name="paint")
+    viewer.add_labels(make_labels(1), name="mine")
+    layers.put_back(paint)
+    assert viewer.layers[-1] is paint
+    assert viewer.layers.selection.active is paint
 
 
 def test_the_preview_is_one_layer_below_the_paint_with_one_slice_filled(viewer, layers):

@@ -159,16 +159,6 @@ class Layers(QObject):
         data = np.zeros(shape, np.int32) if labels is None else np.array(labels, dtype=np.int32)
         return self.add_paint(image_layer, data, name=name)
 
-    def copy_labels(self, labels_layer: Any, image_layer: Any, *, name: str) -> Any:
-        """Add a paint layer with a copy of a Labels layer's voxels; the user's layer stays as it is.
-
-        Raises
-        ------
-        AnnotationError
-            The shapes differ.
-        """
-        return self.add_paint(image_layer, np.array(self.labels_of(labels_layer, image_layer), np.int32), name=name)
-
     def labels_of(self, labels_layer: Any, image_layer: Any) -> NDArray[Any]:
         """Give the voxels of a Labels layer, (Z, Y, X), of its finest level.
 
@@ -181,9 +171,12 @@ class Layers(QObject):
         return np.asarray(labels_layer.data[0] if labels_layer.multiscale else labels_layer.data)
 
     def put_back(self, layer: Any) -> None:
-        """Show a paint layer of ours again, also after the user has removed it from the viewer."""
-        if not self.contains(layer):
-            self._viewer.layers.append(layer)
+        """Show a paint layer of ours in front of everything, also after the user has removed it from the viewer."""
+        layers = self._viewer.layers
+        if self.contains(layer):
+            layers.move(layers.index(layer), len(layers))
+        else:
+            layers.append(layer)
         if not layer.visible:  # setting it again would reset the brush
             layer.visible = True
         self.activate(layer)
@@ -229,6 +222,11 @@ class Layers(QObject):
         """Give the labels of the preview that is shown, if it is of this slice."""
         shown = self._shown_preview
         return shown.labels if shown is not None and shown.slice == which else None
+
+    def result_of(self, image_layer: Any) -> IntLabels | None:
+        """Give the labels of the topmost result of an image, as the user corrected it; None: none is in sight."""
+        shown = [each for each in self._viewer.layers if each.visible and self._results.get(each) is image_layer]
+        return np.asarray(shown[-1].data) if shown else None
 
     def _hide_results(self, image_layer: Any) -> None:
         """Take the last results out of sight: a preview cannot be told from what lies over it."""

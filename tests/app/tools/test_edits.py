@@ -29,11 +29,18 @@ def make_labels():
     return labels
 
 
-def test_clearing_a_slice_clears_the_voxels_that_others_have_on_it():
+def test_clearing_a_slice_leaves_what_lies_on_complete_slices_that_cross_it():
     labels = make_labels()
-    cleared = apply(labels, edits.clear_slice(labels, (0, 1)))
-    assert not cleared[1].any()
+    cleared = apply(labels, edits.clear_slice(labels, (0, 1), complete=[(0, 1), (1, 2)]))
+    np.testing.assert_array_equal(cleared[:, 2], labels[:, 2])
+    assert not np.delete(cleared[1], 2, 0).any()
     np.testing.assert_array_equal(np.delete(cleared, 1, 0), np.delete(labels, 1, 0))
+
+
+def test_clearing_a_slice_clears_it_all_where_no_complete_one_crosses_it():
+    labels = make_labels()
+    cleared = apply(labels, edits.clear_slice(labels, (0, 1), complete=[(0, 1), (0, 3)]))
+    assert not cleared[1].any()
 
 
 def test_a_preview_of_classes_fills_only_what_is_unpainted():
@@ -45,6 +52,33 @@ def test_a_preview_of_classes_fills_only_what_is_unpainted():
     expected = np.where(labels[1] == 0, preview, labels[1])
     np.testing.assert_array_equal(after[1], expected)
     assert state.painted == ((0, 1),)
+
+
+def test_the_background_of_a_preview_is_left_out():
+    preview = np.full((5, 6), 1, np.int32)
+    preview[2] = 2
+    labels = np.zeros(SHAPE, np.int32)
+    edit, _ = edits.copy_preview(labels, preview, which=(0, 1), state=CLASSES)
+    np.testing.assert_array_equal(apply(labels, edit)[1], np.where(preview == 2, 2, 0))
+
+
+def test_a_result_of_objects_copied_keeps_the_ids_of_painted_ones_and_what_is_painted():
+    labels, other = make_labels(), np.zeros(SHAPE, np.int32)
+    other[:, 0:3, 0:4] = 70  # painted 1 in y 2
+    state = OBJECTS.with_painted([(1, 2)])
+    edit, _ = edits.copy_result(labels, other, which=(0, 3), state=state)
+    after = apply(labels, edit)
+    assert (after[3, 0:3, 0:4] == 1).all()
+    np.testing.assert_array_equal(after[:3], labels[:3])
+
+
+def test_a_result_copied_as_classes_becomes_the_one_class_there_is():
+    labels, other = np.zeros(SHAPE, np.int32), np.zeros(SHAPE, np.int32)
+    other[3, 2], other[3, 4] = 7, 8
+    edit, _ = edits.copy_result(labels, other, which=(0, 3), state=CLASSES)
+    np.testing.assert_array_equal(apply(labels, edit), np.where(other, 2, 0))
+    with pytest.raises(AnnotationError, match="which classes"):
+        edits.copy_result(labels, other, which=(0, 3), state=THREE)
 
 
 def test_a_preview_of_objects_keeps_its_objects_apart():
@@ -140,8 +174,13 @@ def test_stored_values_without_a_row_get_one():
     assert state.complete == ((0, 3), (1, 2))
 
 
-@pytest.mark.parametrize(("largest", "paint"), [(3, "classes"), (500, "objects")])
-def test_own_labels_with_many_values_are_taken_for_objects(largest, paint):
-    labels = np.zeros(SHAPE, np.int32)
-    labels[0, 0, 0] = largest
-    assert edits.state_of_labels(labels, like=CLASSES).paint == paint
+@pytest.mark.parametrize(("paint", "shift"), [("objects", 0), ("classes", 0), ("classes", 1)])
+def test_own_labels_take_the_place_of_all_paint_and_marks(paint, shift):
+    other = np.zeros(SHAPE, np.uint8)
+    other[2, 1:3], other[2, 4] = 1, 3
+    before = PaintState("classes", complete=((0, 1),), painted=((0, 1),))
+    edit, state = edits.use_labels(make_labels(), other, paint=paint, shift=shift, state=before)
+    np.testing.assert_array_equal(apply(make_labels(), edit), np.where(other, other + shift, 0))
+    assert (state.paint, state.complete, state.painted) == (paint, (), ((0, 2),))
+    assert {row.value for row in state.classes} >= ({1 + shift, 3 + shift} if paint == "classes" else set())
+    assert [row.value for row in state.classes if row.background] == [1]

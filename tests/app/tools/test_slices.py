@@ -5,6 +5,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_weak3d.app.layers import Layers
+from napari_weak3d.app.tools.open_slices import obstacle_of
 from napari_weak3d.app.tools.slices import SlicesTool
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.project import SlicesState
@@ -122,6 +123,72 @@ def test_a_deleted_slice_is_empty_and_off_the_list(tool, image):
     tool.undo()
     assert tool.slices().labels[3].any()
     assert tool.slices().annotated == ((0, 3),)
+
+
+def test_a_slice_is_deleted_without_making_background_of_a_complete_one_that_crosses_it(tool, image):
+    paint(tool, image, (1, 4))
+    tool.complete_shown()
+    paint(tool, image, (0, 4))
+    truth = tool.slices().labels[:, 4].copy()
+    tool.delete((0, 4))
+    np.testing.assert_array_equal(tool.slices().labels[:, 4], truth)
+    assert rows(tool) == ["y 4  complete, 2 classes"]
+
+
+def test_undo_brings_the_brush_back_too(tool):
+    tool.paint_layer.selected_label = 1
+    tool.panel.classes.added.emit()
+    assert tool.paint_layer.selected_label == 3
+    tool.undo()
+    assert tool.paint_layer.selected_label == 1
+    tool.redo()
+    assert tool.paint_layer.selected_label == 3
+
+
+def test_undo_names_the_slice_that_was_painted(tool, image):
+    paint(tool, image, (1, 9))
+    assert tool.panel.undo.toolTip().startswith("Undo paint y 9")
+    tool.paint_layer.mode = "erase"
+    tool.paint_layer.paint((4, 9, 4), 0)
+    assert tool.panel.undo.toolTip().startswith("Undo erase y 9")
+
+
+def test_painting_begins_with_the_brush_and_with_the_choice_of_a_class_or_a_new_object(tool, viewer, image):
+    layer = tool.paint_layer
+    for choose in (lambda: None, lambda: tool.panel.classes.chosen.emit(1), tool.panel.classes.added.emit):
+        choose()
+        assert viewer.layers.selection.active is layer
+        assert layer.mode == "paint"
+        layer.mode, viewer.layers.selection.active = "pan_zoom", image
+    tool.panel.paint_chosen.emit("objects")
+    layer.mode = "erase"
+    tool.new_object()
+    assert viewer.layers.selection.active is layer
+    assert layer.mode == "paint"
+    layer.mode = "fill"
+    tool.new_object()
+    assert layer.mode == "fill"  # as the user wants it
+
+
+def test_the_first_object_is_object_1(tool):
+    tool.panel.paint_chosen.emit("objects")
+    assert tool.paint_layer.selected_label == 1
+    tool.undo()
+    assert tool.paint_layer.selected_label == 2
+
+
+def test_the_next_slice_is_never_the_one_in_view(tool, layers, image):
+    tool.next_requested.connect(lambda: tool.show_suggestion([(0, 4)]))
+    go_to(tool, image, (0, 4))
+    tool.next_slice()
+    assert layers.shown_slice() not in (None, (0, 4))
+
+
+def test_while_the_next_slice_is_looked_for_the_button_says_so(tool):
+    tool.next_slice()
+    assert "Looking" in tool.panel.next.text()
+    tool.show_suggestion([(1, 9)])
+    assert "Looking" not in tool.panel.next.text()
 
 
 def test_strokes_and_steps_are_undone_and_redone_in_the_order_in_which_they_were_made(tool, image):
@@ -250,6 +317,18 @@ def test_without_a_preview_of_this_slice_copying_says_so(tool, layers, image, qt
     assert not tool.slices().labels.any()
 
 
+def test_without_a_preview_the_result_in_sight_is_copied(tool, layers, image, qtbot):
+    labels = np.zeros(SHAPE, np.int32)
+    labels[3, 2:8] = 5
+    layers.show_result(image, labels, name="result")
+    go_to(tool, image, (0, 3))
+    with qtbot.assertNotEmitted(tool.message):
+        tool.copy_preview()
+    np.testing.assert_array_equal(tool.slices().labels, np.where(labels, 2, 0))
+    tool.undo()
+    assert not tool.slices().labels.any()
+
+
 def test_the_shown_slice_of_a_corrected_result_is_taken_over(tool, layers, image):
     result = layers.show_result(image, np.full(SHAPE, 2, np.int32), name="result")
     go_to(tool, image, (1, 9))
@@ -260,27 +339,74 @@ def test_the_shown_slice_of_a_corrected_result_is_taken_over(tool, layers, image
     assert tool.painted_not_complete() == ((1, 9),)
 
 
-def test_own_labels_become_the_paint_and_stay_as_they_are(tool, viewer, image):
+def make_mask(viewer, *values):
+    """A Labels layer of the user's, with a block of each value in a slice of its own."""
     labels = np.zeros(SHAPE, np.uint8)
-    labels[2, 3:6] = 1
-    labels[5, 3:6] = 2
-    mine = viewer.add_labels(labels, name="mine")
-    first = tool.paint_layer
+    for number, value in enumerate(values):
+        labels[2 + number, 3:6] = value
+    return viewer.add_labels(labels, name="mine")
+
+
+def test_what_own_labels_are_is_asked_and_they_stay_as_they_are(tool, viewer, image):
+    mine = make_mask(viewer, 1, 2)
+    before = mine.data.copy()
     tool.use_labels(mine)
-    assert tool.painted_not_complete() == ((0, 2), (0, 5))
-    assert first not in viewer.layers  # it was empty
+    assert not tool.slices().labels.any()  # nothing before the answer
+    tool.panel.answer("Classes, 1 is background").click()
+    np.testing.assert_array_equal(tool.slices().labels, before)
+    assert tool.painted_not_complete() == ((0, 2), (0, 3))
+    assert viewer.layers[-1] is tool.paint_layer
     tool.paint_layer.paint((2, 10, 10), 2)
-    np.testing.assert_array_equal(mine.data, labels)
+    np.testing.assert_array_equal(mine.data, before)
 
 
-def test_paint_that_own_labels_replace_stays_as_a_hidden_layer(tool, viewer, image):
+def test_a_mask_of_ones_becomes_a_class_that_is_not_the_background(tool, viewer, image):
+    mine = make_mask(viewer, 1)
+    tool.use_labels(mine)
+    tool.panel.answer("Classes, 0 is background").click()
+    np.testing.assert_array_equal(tool.slices().labels, np.where(mine.data, 2, 0))
+    assert [row.value for row in tool.slices().classes if row.background] == [1]
+
+
+def test_few_own_labels_can_be_objects_and_the_first_is_one_too(tool, viewer, image):
+    mine = make_mask(viewer, 1, 2, 3)
+    tool.use_labels(mine)
+    tool.panel.answer("Objects").click()
+    assert tool.slices().paint == "objects"
+    np.testing.assert_array_equal(tool.slices().labels, mine.data)
+    assert tool.paint_layer.selected_label == 4
+
+
+def test_own_labels_of_many_values_are_objects_without_a_question(tool, viewer, image):
+    labels = np.zeros(SHAPE, np.int32)
+    labels[2].flat[:30] = np.arange(1, 31)
+    tool.use_labels(viewer.add_labels(labels))
+    assert tool.slices().paint == "objects"
+    np.testing.assert_array_equal(tool.slices().labels, labels)
+
+
+def test_own_labels_replace_paint_and_marks_only_when_told_and_undo_brings_them_back(tool, viewer, image, qtbot):
     paint(tool, image, (0, 3))
-    first = tool.paint_layer
-    tool.use_labels(viewer.add_labels(np.zeros(SHAPE, np.uint8), name="mine"))
-    assert first in viewer.layers
-    assert not first.visible
-    assert first.data.any()
-    assert tool.paint_layer is not first
+    tool.complete_shown()
+    layer, before, state = tool.paint_layer, tool.slices().labels.copy(), tool.state()
+    mine = make_mask(viewer, 1, 2)
+    tool.use_labels(mine)
+    tool.panel.answer("Cancel").click()
+    np.testing.assert_array_equal(tool.slices().labels, before)
+    tool.use_labels(mine)
+    tool.panel.answer("Objects").click()
+    np.testing.assert_array_equal(tool.slices().labels, mine.data)
+    assert tool.slices().annotated == ()
+    assert tool.paint_layer is layer
+    tool.undo()
+    np.testing.assert_array_equal(tool.slices().labels, before)
+    assert (tool.state().paint, tool.state().annotated) == (state.paint, state.annotated)
+
+
+def test_own_labels_without_a_label_are_not_used(tool, viewer, qtbot):
+    with qtbot.waitSignal(tool.message) as said:
+        tool.use_labels(viewer.add_labels(np.zeros(SHAPE, np.uint8), name="mine"))
+    assert "no labels in mine" in said.args[0]
 
 
 def test_own_labels_of_another_shape_are_refused_with_both_shapes(tool, viewer, qtbot):
@@ -398,6 +524,18 @@ def test_every_change_is_told(tool, image, qtbot):
     ):
         with qtbot.waitSignal(tool.changed):
             act()
+
+
+def test_slices_that_are_not_complete_are_named_in_few_words():
+    def ask(*slices):
+        return obstacle_of(slices, is_empty=False, complete=lambda _: None)
+
+    one = ask((0, 3))
+    assert one.text.startswith("z 3 is painted")
+    assert next(iter(one.answers)) == "It is complete"
+    many = ask(*((0, z) for z in range(32)), (1, 4), (1, 5), (2, 0), (2, 2), (2, 3), (2, 4))
+    assert many.text.startswith("z 0 to 31, y 4 and 5, x 0 and 2 to 4 are painted")
+    assert next(iter(many.answers)) == "They are complete"
 
 
 def test_a_click_in_the_list_goes_to_the_slice(tool, layers, image):

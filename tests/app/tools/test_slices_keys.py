@@ -92,6 +92,18 @@ def test_keys_complete_go_on_and_make_objects(viewer, tool):
     assert tool.paint_layer.selected_label == 9
 
 
+def test_the_image_completes_and_goes_on_by_keys_too_until_the_end(viewer, tool):
+    image = viewer.layers["cells"]
+    viewer.layers.selection.active = image
+    press(viewer, Qt.Key.Key_C)
+    assert tool.slices().annotated == ((0, 3),)
+    tool.next_requested.connect(lambda: tool.show_suggestion(()))
+    press(viewer, Qt.Key.Key_N)
+    assert viewer.dims.current_step[0] != 3
+    tool.end()
+    assert not {"C", "N"} & {str(key) for key in image.keymap}
+
+
 def test_after_the_end_the_keys_are_naparis_again(viewer, tool):
     layer = tool.paint_layer
     tool.end()

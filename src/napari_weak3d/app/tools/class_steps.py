@@ -22,23 +22,23 @@ WARNINGS: dict[Paint, str] = {
 """What to tell the user before a switch to this, where there is paint."""
 
 
-def connect(table: ClassTable, session: Callable[[], PaintSession]) -> None:
+def connect(table: ClassTable, session: Callable[[], PaintSession], *, take_brush: Callable[[int], None]) -> None:
     """Let a table of classes act on the session that there is when it is used."""
-    table.chosen.connect(lambda value: setattr(session().layer, "selected_label", value))
-    table.added.connect(lambda: add(session()))
+    table.chosen.connect(take_brush)
+    table.added.connect(lambda: take_brush(add(session())))
     table.renamed.connect(lambda value, name: rename(session(), value, name=name))
     table.recoloured.connect(lambda value, color: recolour(session(), value, color=color))
     table.removed.connect(lambda value: remove(session(), value))
 
 
-def add(session: PaintSession) -> None:
-    """Add a class with a free value and colour, and paint with it."""
+def add(session: PaintSession) -> int:
+    """Add a class with a free value and colour, and paint with it; returns its value."""
     state = session.state
     value = state.free_value()
     row = PaintClass(value, f"class {value}", next_color(state.classes))
     rows = tuple(sorted((*state.classes, row), key=lambda each: each.value))
-    session.step(f"add class {value}", replace(state, classes=rows))
-    session.layer.selected_label = value
+    session.step(f"add class {value}", replace(state, classes=rows), brush=value)
+    return value
 
 
 def rename(session: PaintSession, value: int, *, name: str) -> None:
@@ -60,10 +60,9 @@ def remove(session: PaintSession, value: int) -> None:
     row = session.state.row(value)
     if row is None or row.background:
         return
-    edit = edits.clear_value(session.labels, value)
-    session.step(f"remove class {value}", session.state.without_class(value), edit=edit)
-    if int(session.layer.selected_label) == value:
-        session.layer.selected_label = session.state.classes[-1].value
+    edit, state = edits.clear_value(session.labels, value), session.state.without_class(value)
+    brush = state.classes[-1].value if int(session.layer.selected_label) == value else None
+    session.step(f"remove class {value}", state, edit=edit, brush=brush)
 
 
 def choose(session: PaintSession, paint: Paint, panel: SlicesPanel, survey: Survey) -> None:
@@ -83,4 +82,4 @@ def switch(session: PaintSession, paint: Paint) -> None:
     """Paint classes, or objects, from now on; paint that is there is taken along."""
     change = edits.to_objects if paint == "objects" else edits.to_classes
     edit, state = change(session.labels, session.state)
-    session.step(f"paint {paint}", state, edit=edit)
+    session.step(f"paint {paint}", state, edit=edit, brush=edits.brush_for(session.labels, session.state, paint=paint))

@@ -14,8 +14,8 @@ from napari_weak3d.app.tools.slice_list import SliceRow
 from napari_weak3d.app.tools.survey import Found
 from napari_weak3d.types import PaintClass, SliceIndex
 
-_HINT = f"Press 2 for the brush, hold Space to move the view. Slice done? {KEYS.complete} completes it."
-"""Shown while nothing is painted; 2 and Space are napari's."""
+_HINT = f"Drag to paint, hold Space to move the view. Slice done? {KEYS.complete} completes it."
+"""Shown while nothing is painted; Space is napari's."""
 
 
 @dataclass(frozen=True)

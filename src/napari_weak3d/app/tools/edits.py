@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from napari_weak3d.app.tools.paint_state import FIRST_CLASSES, Paint, PaintState
 from napari_weak3d.app.tools.planes import (
+    attribute,
+    paint_of,
     plane_index,
     plane_of,
     rename,
@@ -23,7 +25,6 @@ from napari_weak3d.types import IntLabels, SliceIndex, Slices
 
 Edit: TypeAlias = tuple[tuple[NDArray[np.intp], ...], NDArray[np.int32] | int]
 """Indices (z, y, x) of voxels, and what they become."""
-_MOST_CLASSES = 20  # labels with a larger value are taken for ids of objects
 
 
 def state_of(slices: Slices) -> PaintState:
@@ -34,17 +35,33 @@ def state_of(slices: Slices) -> PaintState:
     return state.with_values(values_in_volume(slices.labels))
 
 
-def state_of_labels(labels: IntLabels, *, like: PaintState) -> PaintState:
-    """Guess what a user's own labels mean: classes as before if there are few values, else objects."""
-    values = values_in_volume(labels)
-    if like.paint == "objects" or max(values, default=0) > _MOST_CLASSES:
-        return PaintState("objects", classes=like.classes)
-    return PaintState("classes", classes=like.classes).with_values(values)
+def use_labels(
+    labels: IntLabels, other: NDArray[Any], *, paint: Paint, shift: int, state: PaintState
+) -> tuple[Edit, PaintState]:
+    """Replace all paint by the user's own labels; the marks go too, for they were about the paint that goes.
+
+    Parameters
+    ----------
+    other
+        (Z, Y, X) of the labels' shape; 0 and below is unpainted.
+    paint
+        What its values are.
+    shift
+        Added to each value: 1 makes room for the background, whose value is 1 in paint, where it is 0 in ``other``.
+    """
+    new = np.maximum(np.asarray(other), 0).astype(np.int32)
+    new[new > 0] += shift
+    first = state.row(FIRST_CLASSES[0].value)
+    classes = state.classes if first is not None and first.background else FIRST_CLASSES
+    after = PaintState(paint, classes=classes).with_painted(attribute(new))
+    changed = new != labels
+    edit = _where(changed), new[changed]
+    return edit, after.with_values(values_in_volume(new)) if paint == "classes" else after
 
 
-def clear_slice(labels: IntLabels, which: SliceIndex) -> Edit:
-    """Take all paint off a slice."""
-    return voxels_in(which, plane_of(labels, which) != 0), 0
+def clear_slice(labels: IntLabels, which: SliceIndex, *, complete: Collection[SliceIndex]) -> Edit:
+    """Take the paint off a slice, but not where complete slices cross it: without it that would be background there."""
+    return voxels_in(which, paint_of(labels, which, complete=complete)), 0
 
 
 def clear_value(labels: IntLabels, value: int) -> Edit:
@@ -55,7 +72,7 @@ def clear_value(labels: IntLabels, value: int) -> Edit:
 def copy_preview(
     labels: IntLabels, preview: IntLabels, *, which: SliceIndex, state: PaintState
 ) -> tuple[Edit, PaintState]:
-    """Put a slice's preview into its unpainted voxels.
+    """Put a slice's preview into its unpainted voxels, but not the background: that would hide what is to be corrected.
 
     Parameters
     ----------
@@ -63,13 +80,28 @@ def copy_preview(
         (rows, columns): class values; where objects are painted, ids of its own, each of which becomes a new object, or
         part of the painted one that it covers most.
     """
-    painted = plane_of(labels, which)
-    is_objects = state.paint == "objects"
-    new = rename(preview, painted, first_id=_free_id(labels)) if is_objects else preview
-    mask = (painted == 0) & (new != 0)
-    values = new[mask].astype(np.int32)
-    state = state.with_painted([which])
-    return (voxels_in(which, mask), values), state if is_objects else state.with_values(values_in(values))
+    if state.paint == "objects":
+        preview = rename(preview, plane_of(labels, which), first_id=_free_id(labels))
+    return _fill(labels, preview, which=which, state=state)
+
+
+def copy_result(
+    labels: IntLabels, other: NDArray[Any], *, which: SliceIndex, state: PaintState
+) -> tuple[Edit, PaintState]:
+    """Put a slice of a result, (Z, Y, X) ids of objects, into its unpainted voxels.
+
+    Objects get the ids of the painted ones that they overlap most, in all slices; as classes, they become the only one.
+
+    Raises
+    ------
+    AnnotationError
+        There are several classes, and it cannot be told which of them the objects are.
+    """
+    if state.paint == "objects":
+        new = _with_painted_ids(labels, other, which=which, painted=state.tracked)
+    else:
+        new = _as_classes(np.maximum(np.asarray(plane_of(other, which)), 0), None, state=state)
+    return _fill(labels, new, which=which, state=state)
 
 
 def take_over(
@@ -121,8 +153,30 @@ def to_objects(labels: IntLabels, state: PaintState) -> tuple[Edit, PaintState]:
 
 def to_classes(labels: IntLabels, state: PaintState) -> tuple[Edit, PaintState]:
     """Make all objects the first class that is not background."""
-    value = next((row.value for row in state.classes if not row.background and row.value), FIRST_CLASSES[1].value)
+    value = _first_class(state)
     return (_where((labels != 0) & (labels != value)), value), replace(state, paint="classes").with_values([value])
+
+
+def brush_for(labels: IntLabels, state: PaintState, *, paint: Paint) -> int:
+    """Choose what is painted with after a switch: an id that no object will have, or the first class of objects."""
+    if paint == "classes":
+        return _first_class(state)
+    background = {row.value for row in state.classes if row.background and state.paint == "classes"}
+    return max({*values_in_volume(labels)} - background, default=0) + 1
+
+
+def _first_class(state: PaintState) -> int:
+    return next((row.value for row in state.classes if not row.background and row.value), FIRST_CLASSES[1].value)
+
+
+def _fill(labels: IntLabels, new: NDArray[Any], *, which: SliceIndex, state: PaintState) -> tuple[Edit, PaintState]:
+    """Put values, (rows, columns), into the unpainted voxels of a slice."""
+    is_classes = state.paint == "classes"
+    nothing = [0, *(row.value for row in state.classes if row.background and is_classes)]
+    mask = (plane_of(labels, which) == 0) & ~np.isin(new, nothing)
+    values = new[mask].astype(np.int32)
+    state = state.with_painted([which])
+    return (voxels_in(which, mask), values), state.with_values(values_in(values)) if is_classes else state
 
 
 def _with_painted_ids(

@@ -23,12 +23,15 @@ class Step(Generic[State]):
         The state around it; equal for a stroke that changed voxels only.
     voxels
         Whether the layer's own history holds an item of this step.
+    brush
+        What was painted with before and after it; None: the step left it alone.
     """
 
     name: str
     before: State
     after: State
     voxels: bool
+    brush: tuple[int, int] | None = None
 
 
 class History(Generic[State]):

@@ -1,9 +1,9 @@
-"""Keys of the tool: bound on its paint layer, for napari ignores those of a manifest."""
+"""Keys of the tool: bound on its layers, for napari ignores those of a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -20,24 +20,20 @@ class Keys:
 
 
 KEYS = Keys()
+_ALL = tuple(each.name for each in fields(Keys))
+_VERBS = {"complete": "complete_shown", "next": "next_slice"}  # of the tool, where they are not called as the key is
+ON_IMAGE = ("complete", "next")
+"""Keys that act while the image is the active layer, too: one looks at it, and has not left the slice."""
 
 
-def bind(
-    layer: Any,
-    *,
-    complete: Callable[[], None],
-    next: Callable[[], None],
-    copy_preview: Callable[[], None],
-    new_object: Callable[[], None],
-    undo: Callable[[], None],
-    redo: Callable[[], None],
-) -> None:
-    """Let the keys act while this layer is the active one."""
-    for key, act in zip(astuple(KEYS), (complete, next, copy_preview, new_object, undo, redo), strict=True):
-        layer.bind_key(key, lambda _layer, act=act: act(), overwrite=True)
+def bind(layer: Any, tool: Any, *, names: Iterable[str] = _ALL) -> None:
+    """Let keys, by their names in :class:`Keys`, call verbs of the tool while this layer is the active one."""
+    for name in names:
+        act = getattr(tool, _VERBS.get(name, name))
+        layer.bind_key(getattr(KEYS, name), lambda _layer, act=act: act(), overwrite=True)
 
 
-def unbind(layer: Any) -> None:
-    """Give the keys of this layer back to napari."""
-    for key in astuple(KEYS):
-        layer.bind_key(key, None, overwrite=True)
+def unbind(layer: Any, *, names: Iterable[str] = _ALL) -> None:
+    """Give keys of this layer back to napari."""
+    for name in names:
+        layer.bind_key(getattr(KEYS, name), None, overwrite=True)

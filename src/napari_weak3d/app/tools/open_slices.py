@@ -35,14 +35,27 @@ def obstacle_of(
         return Obstacle(f"Nothing is painted yet: paint a slice, press {KEYS.complete} when it is complete, then train")
     if not open_slices:
         return None
+    yes = "It is complete" if len(open_slices) == 1 else "They are complete"
     return Obstacle(
         f"{_names(open_slices)} painted but not complete. In a complete slice what is unpainted is background.",
-        {"They are complete": lambda: complete(open_slices), "Only the painted voxels count": lambda: None},
+        {yes: lambda: complete(open_slices), "Only the painted voxels count": lambda: None},
     )
 
 
 def _names(slices: Sequence[SliceIndex]) -> str:
-    """ "z 3 and 10, y 5 are"."""
-    by_axis = [(AXES[axis], [str(index) for each, index in slices if each == axis]) for axis in range(len(AXES))]
-    parts = [f"{axis} {' and '.join(filter(None, [', '.join(i[:-1]), i[-1]]))}" for axis, i in by_axis if i]
+    """ "z 3 and 10, y 5 to 8 are"."""
+    by_axis = [(AXES[axis], _runs(sorted(i for each, i in slices if each == axis))) for axis in range(len(AXES))]
+    parts = [f"{axis} {' and '.join(filter(None, [', '.join(runs[:-1]), runs[-1]]))}" for axis, runs in by_axis if runs]
     return f"{', '.join(parts)} {'is' if len(slices) == 1 else 'are'}"
+
+
+def _runs(indices: Sequence[int]) -> list[str]:
+    """Write three and more in a row as "3 to 5"."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    written = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in runs]
+    return [each for run in written for each in run]

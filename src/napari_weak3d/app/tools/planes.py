@@ -38,16 +38,19 @@ def voxels_in(which: SliceIndex, mask: NDArray[np.bool_]) -> tuple[NDArray[np.in
     return tuple(indices)
 
 
-def holds_paint(labels: IntLabels, which: SliceIndex, *, complete: Collection[SliceIndex]) -> bool:
-    """Whether a slice holds paint besides what lies on complete slices, which cross it."""
-    painted = plane_of(labels, which) != 0
-    if not painted.any():
-        return False
+def paint_of(labels: IntLabels, which: SliceIndex, *, complete: Collection[SliceIndex]) -> NDArray[np.bool_]:
+    """Find the paint of a slice, (rows, columns), besides what lies on complete slices, which cross it."""
+    painted: NDArray[np.bool_] = plane_of(labels, which) != 0
     rest = [axis for axis in range(3) if axis != which[0]]
     for axis, index in complete:
         if axis != which[0]:
             painted[(slice(None),) * rest.index(axis) + (index,)] = False
-    return bool(painted.any())
+    return painted
+
+
+def holds_paint(labels: IntLabels, which: SliceIndex, *, complete: Collection[SliceIndex]) -> bool:
+    """Whether a slice holds paint besides what lies on complete slices, which cross it."""
+    return bool(plane_of(labels, which).any()) and bool(paint_of(labels, which, complete=complete).any())
 
 
 def values_in(labels: NDArray[Any]) -> list[int]:

@@ -12,7 +12,7 @@ from napari_weak3d.app.colours import class_colormap, object_colormap
 from napari_weak3d.app.tools.edits import Edit
 from napari_weak3d.app.tools.history import History, Step
 from napari_weak3d.app.tools.paint_state import PaintState
-from napari_weak3d.app.tools.planes import holds_paint, plane_of, values_in
+from napari_weak3d.app.tools.planes import holds_paint, name_of, plane_of, values_in
 from napari_weak3d.app.tools.survey import Found
 from napari_weak3d.types import IntLabels, SliceIndex
 
@@ -74,7 +74,7 @@ class PaintSession(QObject):
         has_paint = holds_paint(self.labels, which, complete=self.state.complete)
         return Found(has_paint, frozenset(values_in(plane_of(self.labels, which))))
 
-    def step(self, name: str, state: PaintState, *, edit: Edit | None = None) -> None:
+    def step(self, name: str, state: PaintState, *, edit: Edit | None = None, brush: int | None = None) -> None:
         """Change state and voxels at once, as one step of the history.
 
         Parameters
@@ -83,10 +83,15 @@ class PaintSession(QObject):
             What is done, as undo says it: "delete z 3".
         edit
             Voxels to change; None: none.
+        brush
+            What is painted with from then on; None: as before.
         """
         has_item = edit is not None and self._write(edit)
+        before = int(self.layer.selected_label)
+        if brush is not None:
+            self.layer.selected_label = brush
         if state != self.state or has_item:
-            self._push(name, state, has_item=has_item)
+            self._push(name, state, has_item=has_item, brush=None if brush is None else (before, brush))
 
     def undo(self) -> None:
         """Take back the last stroke or step."""
@@ -94,6 +99,8 @@ class PaintSession(QObject):
         if step is not None:
             if step.voxels:
                 self.layer.undo()
+            if step.brush is not None:
+                self.layer.selected_label = step.brush[0]
             self._set(step.before)
 
     def redo(self) -> None:
@@ -102,6 +109,8 @@ class PaintSession(QObject):
         if step is not None:
             if step.voxels:
                 self.layer.redo()
+            if step.brush is not None:
+                self.layer.selected_label = step.brush[1]
             self._set(step.after)
 
     def _write(self, edit: Edit) -> bool:
@@ -117,10 +126,12 @@ class PaintSession(QObject):
         if self._writing:
             self._has_item = True
             return
-        state = self.state.with_painted(self._painted_now())
-        if state.paint == "classes" and self.layer.mode != "erase":
+        painted, erases = self._painted_now(), self.layer.mode == "erase"
+        state = self.state.with_painted(painted)
+        if state.paint == "classes" and not erases:
             state = state.with_values([int(self.layer.selected_label)])
-        self._push("paint", state, has_item=True)
+        where = f" {name_of(painted[0])}" if len(painted) == 1 else ""
+        self._push(("erase" if erases else "paint") + where, state, has_item=True)
 
     def _painted_now(self) -> list[SliceIndex]:
         """Which slices the stroke that has just ended belongs to."""
@@ -134,8 +145,8 @@ class PaintSession(QObject):
     def _on_data(self) -> None:
         self.changed.emit()
 
-    def _push(self, name: str, state: PaintState, *, has_item: bool) -> None:
-        self.history.push(Step(name, self.state, state, voxels=has_item))
+    def _push(self, name: str, state: PaintState, *, has_item: bool, brush: tuple[int, int] | None = None) -> None:
+        self.history.push(Step(name, self.state, state, voxels=has_item, brush=brush))
         self._set(state)
 
     def _set(self, state: PaintState) -> None:

@@ -16,7 +16,7 @@ _HEIGHT = 84
 _ICON = 16
 _UNCOMPLETE_TIP = "Take the mark off: the slice's unpainted voxels are unlabelled again"
 _DELETE_TIP = (
-    "Clear all paint of this slice and take it off the list. Paint of slices that cross it goes too, where they cross. "
+    "Clear the paint of this slice and take it off the list. Paint on complete slices that cross it stays. "
     "Undo brings it back"
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_weak3d.app.colours import preview_colormap
 from napari_weak3d.app.layers import Layers
-from napari_weak3d.app.tools import class_steps, edits, keys
+from napari_weak3d.app.tools import class_steps, copies, edits, keys, own_labels
 from napari_weak3d.app.tools.content import describe
 from napari_weak3d.app.tools.effort import EffortClock
 from napari_weak3d.app.tools.open_slices import WORDS, obstacle_of
@@ -25,6 +26,8 @@ from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.project import Kind, SlicesState
 from napari_weak3d.types import IntLabels, SliceIndex, Slices
 
+_NO_BRUSH = ("pan_zoom", "transform", "pick", "erase")
+"""Modes of a Labels layer that paint nothing."""
 _NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
 
 
@@ -188,24 +191,16 @@ class SlicesTool(QObject):
         session.step(f"un-complete {name_of(which)}", session.state.without_complete(which))
 
     def delete(self, which: SliceIndex) -> None:
-        """Clear all paint of a slice, also where others cross it, and forget it."""
+        """Clear the paint of a slice, but for that on complete slices that cross it, and forget the slice."""
         session = self._require()
-        edit = edits.clear_slice(session.labels, which)
+        edit = edits.clear_slice(session.labels, which, complete=session.state.complete)
         session.step(f"delete {name_of(which)}", session.state.without(which), edit=edit)
 
     def copy_preview(self) -> None:
-        """Put the shown slice's preview into its unpainted voxels; what the user painted stays."""
+        """Put the shown slice's preview, else the result in sight, into its unpainted voxels; what is painted stays."""
         session, shown = self._session, self._shown()
-        if session is None or shown is None:
-            return
-        preview = self._layers.preview_of(shown)
-        if preview is None:
-            self.message.emit(
-                f"There is no preview of {name_of(shown)}: it comes while a model is trained, or after it"
-            )
-            return
-        edit, state = edits.copy_preview(session.labels, preview, which=shown, state=session.state)
-        session.step(f"copy preview of {name_of(shown)}", state, edit=edit)
+        if session is not None and shown is not None:
+            self._try(partial(copies.copy_preview, session, self._layers, self._image_layer, shown))
 
     def take_over(self, labels_layer: Any, *, classes: IntLabels | None = None) -> None:
         """Replace the shown slice's paint by that of a Labels layer, a corrected result.
@@ -214,35 +209,19 @@ class SlicesTool(QObject):
         a result becomes the class that most of it is in ``classes``, (Z, Y, X) values, which one class alone needs not.
         """
         session, shown = self._session, self._shown()
-        if session is None or shown is None:
-            return
-        try:
-            edit, state = edits.take_over(
-                session.labels,
-                self._layers.labels_of(labels_layer, self._image_layer),
-                which=shown,
-                state=session.state,
-                painted=session.state.tracked,
-                values="objects" if self._layers.is_result(labels_layer) else "classes",
-                classes=classes,
-            )
-        except AnnotationError as error:
-            self.message.emit(error.message)
-            return
-        session.step(f"take over {name_of(shown)}", state, edit=edit)
+        if session is not None and shown is not None:
+            take = partial(copies.take_over, session, self._layers, labels_layer, shown)
+            self._try(partial(take, image_layer=self._image_layer, classes=classes))
 
     def use_labels(self, labels_layer: Any) -> None:
-        """Go on with a copy of a Labels layer as paint; paint that is there already stays as a hidden layer."""
-        session = self._require()
-        try:
-            layer = self._layers.copy_labels(labels_layer, self._image_layer, name=session.layer.name)
-        except AnnotationError as error:
-            self.message.emit(error.message)
-            return
-        state = edits.state_of_labels(layer.data, like=session.state)
-        self._layers.retire_paint(self._close_session())
-        self._start(layer, state)
-        self.changed.emit()
+        """Go on with a copy of a Labels layer as paint, once the user has said what its values are."""
+        session, name = self._require(), labels_layer.name
+
+        def ask() -> None:
+            labels = self._layers.labels_of(labels_layer, self._image_layer)
+            own_labels.ask(session, labels, name=name, panel=self._panel, done=self._show_paint)
+
+        self._try(ask)
 
     def next_slice(self) -> None:
         """Go to the next slice to paint: a suggested one, or else ask for one."""
@@ -251,6 +230,7 @@ class SlicesTool(QObject):
         elif self._session is not None:
             self._asked = True
             self.next_requested.emit()
+            self._refresh()
 
     def show_suggestion(self, slices: Sequence[SliceIndex]) -> None:
         """Take suggested slices, best first. A user who waits is taken there; with none, on to an evenly spaced one."""
@@ -266,7 +246,15 @@ class SlicesTool(QObject):
         session = self._session
         if session is not None and session.state.paint == "objects":
             self._clock.tick()
-            session.layer.selected_label = int(session.labels.max()) + 1
+            self.take_brush(int(session.labels.max()) + 1)
+
+    def take_brush(self, label: int) -> None:
+        """Paint with a label from now on; who fills areas or draws polygons goes on so."""
+        layer = self._require().layer
+        layer.selected_label = label
+        self._layers.activate(layer)
+        if layer.mode in _NO_BRUSH:
+            layer.mode = "paint"
 
     def undo(self) -> None:
         """Take back the last stroke or step."""
@@ -290,19 +278,12 @@ class SlicesTool(QObject):
         session = PaintSession(layer, state.with_painted(loose), shown=self._layers.shown_slice, parent=self)
         session.changed.connect(self._on_changed)
         layer.events.selected_label.connect(self._refresh)
-        keys.bind(
-            layer,
-            complete=self.complete_shown,
-            next=self.next_slice,
-            copy_preview=self.copy_preview,
-            new_object=self.new_object,
-            undo=self.undo,
-            redo=self.redo,
-        )
+        keys.bind(layer, self)
+        keys.bind(self._image_layer, self, names=keys.ON_IMAGE)
         self._session = session
         layer.n_edit_dimensions = 2
         if layer.mode == "pan_zoom":
-            layer.selected_label = 2 if state.paint == "classes" else max(1, int(layer.data.max()) + 1)
+            self.take_brush(2 if state.paint == "classes" else max(1, int(layer.data.max()) + 1))
         self._survey.clear()
         self._survey.mark_stale(session.state.tracked)
         self._offer_labels()
@@ -314,11 +295,16 @@ class SlicesTool(QObject):
         session.close()
         layer.events.selected_label.disconnect(self._refresh)
         keys.unbind(layer)
+        keys.unbind(self._image_layer, names=keys.ON_IMAGE)
         self._layers.show_marks(layer, None)
         self._panel.ask("", {})  # what was asked was about this layer
         self._session = None
         self._survey.clear()
         return layer
+
+    def _show_paint(self) -> None:
+        """Bring the paint in front of the labels that it was copied from."""
+        self._layers.put_back(self.paint_layer)
 
     def _on_changed(self) -> None:
         self._clock.tick()
@@ -330,6 +316,12 @@ class SlicesTool(QObject):
         if layer is self.paint_layer:
             answers = {"Show it again": lambda: self._layers.put_back(layer)}
             self._panel.ask("The paint layer was removed from the viewer. Its paint is kept.", answers)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except AnnotationError as error:
+            self.message.emit(error.message[:1].upper() + error.message[1:])
 
     # ---- inside: slices
 
@@ -356,7 +348,10 @@ class SlicesTool(QObject):
         self._asked = False
         shown = self._layers.shown_slice()
         shape = self._layers.grid_of(self._image_layer).shape
-        target = self._pending() or next_spaced(shape, self._taken(), axis=shown[0] if shown else 0)
+        axis, taken = shown[0] if shown else 0, self._taken()
+        target = self._pending() or next_spaced(shape, taken, axis=axis)
+        if target == shown and shown is not None:  # it is being looked at already
+            target = next_spaced(shape, [*taken, shown], axis=axis)
         if target is None:
             self.message.emit("Every slice of this plane is painted")
             return
@@ -374,7 +369,7 @@ class SlicesTool(QObject):
         panel.slices.chosen.connect(lambda which: self._layers.go_to(which, self._image_layer))
         panel.slices.uncomplete_pressed.connect(self.uncomplete)
         panel.slices.delete_pressed.connect(self.delete)
-        class_steps.connect(panel.classes, self._require)
+        class_steps.connect(panel.classes, self._require, take_brush=self.take_brush)
 
     def _offer_labels(self) -> None:
         self._panel.show_labels([layer.name for layer in self._layers.labels_layers()])
@@ -395,6 +390,6 @@ class SlicesTool(QObject):
         )
         pending = self._pending()
         self._panel.show_content(content, chosen=int(layer.selected_label))
-        self._panel.show_next(name_of(pending) if pending else "")
+        self._panel.show_next(name_of(pending) if pending else "", looking=self._asked)
         self._panel.show_undo(*session.history.names())
         self._layers.show_marks(layer, content.mark)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QFlowLayout
 
 from napari_weak3d.app.tools.class_table import ClassTable
 from napari_weak3d.app.tools.content import Content
@@ -103,9 +104,10 @@ class SlicesPanel(QWidget):
         self.complete.setEnabled(content.shown is not None)
         self.copy.setEnabled(content.shown is not None)
 
-    def show_next(self, name: str) -> None:
-        """Show which slice is suggested; an empty name where none is yet."""
-        self.next.setText(f"Next slice: {name} ({KEYS.next})" if name else f"Next slice to paint ({KEYS.next})")
+    def show_next(self, name: str, *, looking: bool = False) -> None:
+        """Show which slice is suggested, an empty name where none is yet, or that one is being looked for."""
+        known = f"Next slice: {name} ({KEYS.next})" if name else f"Next slice to paint ({KEYS.next})"
+        self.next.setText("Looking for it ..." if looking else known)
 
     def show_undo(self, undo: str, redo: str) -> None:
         """Show what undo and redo would do; empty: nothing."""
@@ -143,7 +145,8 @@ class SlicesPanel(QWidget):
         self.copy = _button(
             f"Copy preview ({KEYS.copy_preview})",
             "Put the preview of the shown slice into its unpainted voxels, to correct it instead of painting from "
-            f"nothing ({KEYS.copy_preview})",
+            "nothing. After a training the result is taken. Background is left out: complete the slice when it is "
+            f"right ({KEYS.copy_preview})",
         )
         self.undo, self.redo = _button("Undo", ""), _button("Redo", "")
         self.new_object = _button(f"New object ({KEYS.new_object})", f"Paint a new object ({KEYS.new_object})")
@@ -178,6 +181,7 @@ class SlicesPanel(QWidget):
     def _make_object_row(self) -> QWidget:
         widget = QWidget()
         self._object = QLabel()
+        self._object.setToolTip("Press 5 and click an object in the image to go on painting that one")
         row = QHBoxLayout(widget)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._object, 1)
@@ -192,16 +196,19 @@ class _Question(QFrame):
         super().__init__()
         self._text = QLabel()
         self._text.setWordWrap(True)
-        self._answers = QHBoxLayout()
+        answers = QWidget()
+        self._answers = QFlowLayout(answers)
+        self._answers.setContentsMargins(0, 0, 0, 0)
         self.buttons: dict[str, QPushButton] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.addWidget(self._text)
-        layout.addLayout(self._answers)
+        layout.addWidget(answers)
 
     def ask(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
         for button in self.buttons.values():
             self._answers.removeWidget(button)
+            button.hide()
             button.deleteLater()
         self._text.setText(text)
         self.buttons = {name: QPushButton(name) for name in answers}
