@@ -1,8 +1,11 @@
 """Boxes in a project: the table in the index, masks as painted planes of box ids."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from napari_weak3d.io.annotations import check_drawn
 from napari_weak3d.io.project import BoxEntry, BoxesState, read_project_sample
 from napari_weak3d.types import PaintClass
 
@@ -62,6 +65,22 @@ def test_a_training_reads_boxes_with_their_region(project, image, store):
     sample = read_project_sample(project.folder, image.id, kind="boxes")
     assert sample.region == STATE.region
     assert len(sample.annotation.corners) == 3
+
+
+def test_a_training_leaves_out_masks_that_are_begun_and_the_project_keeps_them(project, image, store):
+    store.write(replace(STATE, boxes=BOXES[:2]), paint())
+    sample = read_project_sample(project.folder, image.id, kind="boxes")
+    check_drawn([sample])
+    assert np.count_nonzero(sample.annotation.masks == 1) == 9
+    assert not (sample.annotation.masks == 2).any()
+    assert (store.read().masks == 2).any()
+
+
+def test_a_training_with_no_mask_but_begun_ones_has_none(project, image, store):
+    store.write(replace(STATE, boxes=BOXES[1:2]), {4: paint()[4]})
+    sample = read_project_sample(project.folder, image.id, kind="boxes")
+    check_drawn([replace(sample, region=None)])
+    assert sample.annotation.masks is None
 
 
 def test_no_boxes_are_nothing_and_a_region_is_something():

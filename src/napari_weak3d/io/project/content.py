@@ -12,8 +12,8 @@ from napari_weak3d.io.project.annotations import ANNOTATIONS, AnnotationStore
 from napari_weak3d.io.project.entries import ImageEntry, is_id
 from napari_weak3d.io.project.images import open_image
 from napari_weak3d.io.project.schema import from_plain, read_json
-from napari_weak3d.io.project.states import Kind
-from napari_weak3d.types import Sample, Volume
+from napari_weak3d.io.project.states import Kind, leave_out_begun
+from napari_weak3d.types import Boxes, Sample, Volume
 
 PROJECT = "project.json"
 _HOW_TO_BEGIN: Mapping[Kind, str] = {
@@ -101,6 +101,8 @@ def open_annotation(folder: str | os.PathLike[str], image_id: str, *, kind: Kind
 def read_project_sample(folder: str | os.PathLike[str], image_id: str, *, kind: Kind = "slices") -> Sample:
     """Read an image with its annotation of a kind as it is on disk now; needs no lock.
 
+    Of boxes come only the masks that are done: what a training or a model is to see.
+
     Raises
     ------
     AnnotationError
@@ -114,4 +116,6 @@ def read_project_sample(folder: str | os.PathLike[str], image_id: str, *, kind: 
     if found is None:
         raise AnnotationError(f"nothing is annotated on {volume.name} yet: {_HOW_TO_BEGIN[kind]}", where=volume.name)
     annotation, state, _ = found
+    if isinstance(annotation, Boxes):
+        annotation = leave_out_begun(annotation)
     return Sample(volume, annotation, region=state.region)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from napari_weak3d.types import Boxes, Centroids, IntLabels, PaintClass, Region, SliceIndex, Slices
 
-Kind: TypeAlias = Literal["slices", "centroids", "boxes"]
-"""Of an annotation; an image may have one of each."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind: TypeAlias = Literal["slices", "centroids", "boxes", "corrected"]
+"""Of what is kept plane by plane: annotations, of which an image may have one of each, and corrections of a result."""
+KINDS: tuple[Kind, ...] = ("slices", "centroids", "boxes")
+"""Of annotations: what is learned from."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,43 @@ class BoxesState:
         return Boxes(corners, classes, masks=masks, has_mask=done)
 
 
-AnnotationState: TypeAlias = SlicesState | CentroidsState | BoxesState
+@dataclass(frozen=True)
+class CorrectedState:
+    """All of a corrected result but the corrections, which are painted planes: 0 is as the model says, v + 1 is v.
+
+    Attributes
+    ----------
+    threshold, smallest, fill_holes
+        How the result was decided when it was corrected, as in :class:`~napari_weak3d.retouch.Retouch`.
+    region, effort_s
+        As in :class:`SlicesState`; nothing is told of them.
+    """
+
+    threshold: float = 0.5
+    smallest: int = 0
+    fill_holes: Literal["keep", "closed", "planes"] = "keep"
+    region: Region | None = None
+    effort_s: float = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Always: without a corrected voxel nothing is worth keeping."""
+        return True
+
+    def put_together(self, planes: Mapping[int, IntLabels], *, shape: tuple[int, int, int]) -> Slices:
+        """Make slices of the corrections, to look at: they are nothing to learn from as they are."""
+        return Slices(fill(planes, shape=shape), paint="objects", annotated=())
+
+
+def leave_out_begun(boxes: Boxes) -> Boxes:
+    """Give boxes as a training takes them: without the voxels of masks that are only begun."""
+    if boxes.masks is None or not boxes.has_mask.any():
+        return replace(boxes, masks=None)
+    done = np.concatenate([[False], boxes.has_mask])
+    return replace(boxes, masks=np.where(done[boxes.masks], boxes.masks, 0).astype(np.int32))
+
+
+AnnotationState: TypeAlias = SlicesState | CentroidsState | BoxesState | CorrectedState
 """What these have in common: ``region``, ``effort_s``, ``is_empty`` and ``put_together``."""
 
 
