@@ -80,7 +80,7 @@ def test_boxes_that_cannot_be_used_are_told_in_one_line(table, parts, capsys):
 @pytest.mark.parametrize(
     ("line", "parts"),
     [
-        (f"{TRAIN} --region 0:8,0:24,0:12 {TINY}", ["box 2", "region", "0:12"]),
+        (f"{TRAIN} --region 0:8,0:24,20:24 {TINY}", ["no box", "region", "20:24"]),
         (f"{TRAIN} --annotated z:3 {TINY}", ["--annotated", "painted slices"]),
         (f"{TRAIN} --masks masks.tif masks.tif {TINY}", ["1 --image", "2 --masks"]),
         (f"{TRAIN} --masks cells.tif {TINY}", ["cells.tif"]),

@@ -78,6 +78,17 @@ def test_patches_hold_a_learned_object_or_come_from_the_region(annotated):
         assert (truth.are_known(anywhere) == inside).float().mean() > 0.99  # but for rounding
 
 
+def test_boxes_beside_the_region_are_learned_and_around_them_nothing_is_background(sample):
+    region = ((0, 12), (0, 48), (0, 20))
+    beside = annotate(
+        replace(sample, region=region), view_volume(sample.volume), classes=make_classes([sample.annotation])
+    )
+    assert make_lesson(beside).learned.tolist() == [True, True, True]
+    assert make_lesson(beside).region == region
+    held_back = make_lesson(beside, region=((0, 12), (0, 4), (0, 20)))
+    assert held_back.learned.tolist() == [False, True, True], "what is held out of the region is not learned"
+
+
 def test_boxes_of_a_patch_lie_where_their_masks_do(annotated):
     masked = replace(annotated, has_mask=np.ones(3, bool))
     rng = np.random.default_rng(1)

@@ -63,7 +63,7 @@ CELL = box((2, 8, 6), (10, 21, 19))
         ([box((-3, 4, 2), (4, 9, 9))], {}, None, ["box 1", "outside", "z -3"]),
         ([CELL], {"classes": [0]}, None, ["box 1", "class 0"]),
         ([CELL], {"has_mask": [0]}, None, ["box 1", "no masks"]),
-        ([CELL, box((2, 27, 23), (10, 41, 37))], {}, ((0, 12), (0, 48), (0, 24)), ["box 2", "region", "0:24"]),
+        ([CELL, box((2, 27, 23), (10, 41, 37))], {}, ((0, 12), (0, 48), (40, 48)), ["no box", "region", "40:48"]),
     ],
 )
 def test_boxes_that_cannot_be_are_named(corners, changed, region, parts, refusal):

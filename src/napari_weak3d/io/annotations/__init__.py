@@ -1,6 +1,6 @@
 """Annotations in and out: painted slices, centroids, boxes. Imports neither tifffile nor zarr nor torch."""
 
-from napari_weak3d.io.annotations.boxes import check_boxes, check_drawn, read_boxes, write_boxes
+from napari_weak3d.io.annotations.boxes import check_boxes, check_drawn, lie_in_region, read_boxes, write_boxes
 from napari_weak3d.io.annotations.centroids import (
     check_centroids,
     check_clicks,
@@ -16,6 +16,7 @@ __all__ = [
     "check_clicks",
     "check_drawn",
     "check_slices",
+    "lie_in_region",
     "parse_annotated",
     "read_boxes",
     "read_centroids",

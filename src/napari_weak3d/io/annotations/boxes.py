@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.tables import Table, read_table, write_table
 from napari_weak3d.io.labels import read_labels, write_labels
-from napari_weak3d.types import AXES, RELATIVE, Boxes, IntLabels, Sample, Spacing, Volume
+from napari_weak3d.types import AXES, RELATIVE, Boxes, IntLabels, Region, Sample, Spacing, Volume
 
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 _CLASS, _MASK = "class", "mask_id"
@@ -137,8 +137,8 @@ def check_drawn(samples: Sequence[Sample]) -> None:
     Raises
     ------
     AnnotationError
-        No box in a volume, one outside of it or with its middle outside of the region, a flat one, classes below 1,
-        a mask of no box, or a box whose mask is missing or lies wholly outside of it.
+        No box in a volume, or none with its middle in the region; one outside of the volume, a flat one, classes below
+        1, a mask of no box, or a box whose mask is missing or lies wholly outside of it.
     """
     for sample in samples:
         boxes, name = sample.annotation, sample.volume.name
@@ -174,20 +174,22 @@ def _check_ids(boxes: Boxes, *, name: str) -> None:
 
 
 def _check_region(boxes: Boxes, sample: Sample) -> None:
-    if sample.region is None:
+    """Some box lies in the region; those beside it are learned too, and say nothing of what lies around them."""
+    if sample.region is None or lie_in_region(boxes.corners, sample.region).any():
         return
-    low, high = np.array(sample.region).T
-    middles = boxes.corners.mean(axis=1)
-    outside = np.flatnonzero(((middles < low) | (middles >= high)).any(axis=1))
-    if len(outside):
-        z, y, x = (float(part) for part in middles[outside[0]])
-        raise AnnotationError(
-            f"the middle of box {outside[0] + 1} of {sample.volume.name} (z {z:g}, y {y:g}, x {x:g}) lies outside the "
-            f"region {', '.join(f'{lo}:{hi}' for lo, hi in sample.region)} (z, y, x): enlarge the region or remove the "
-            "box",
-            where="region",
-            value=(z, y, x),
-        )
+    raise AnnotationError(
+        f"the middle of no box of {sample.volume.name} lies in the region "
+        f"{', '.join(f'{lo}:{hi}' for lo, hi in sample.region)} (z, y, x): enlarge the region, or draw boxes in it",
+        where="region",
+        value=sample.region,
+    )
+
+
+def lie_in_region(corners: NDArray[np.int64], region: Region) -> NDArray[np.bool_]:
+    """(N,) which boxes (N, 2, 3) have their middle in a region."""
+    low, high = np.array(region).T
+    middles = corners.mean(axis=1)
+    return np.asarray(((middles >= low) & (middles < high)).all(axis=1))
 
 
 def _check_extent(corners: NDArray[np.int64], *, name: str) -> None:

@@ -36,7 +36,7 @@ _ALIKE = 1.3
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What is learned of a volume: where all objects count, and which (N,) are learned there."""
+    """What is learned of a volume: where what is no box is background, and which boxes (N,) are learned."""
 
     annotated: Annotated
     region: Region
@@ -90,9 +90,12 @@ class BoxBatch:
 
 
 def make_lesson(annotated: Annotated, *, region: Region | None = None) -> Lesson:
-    """Learn what has its centre in a region; None: where boxes are complete."""
+    """Learn what has its centre in a region; None: where boxes are complete.
+
+    Boxes beside the place where they are complete are objects all the same, and learned as such.
+    """
     where = annotated.known if region is None else region
-    return Lesson(annotated, where, annotated.lie_in(where))
+    return Lesson(annotated, where, annotated.lie_in(where) | ~annotated.lie_in(annotated.known))
 
 
 def draw_boxed_batch(

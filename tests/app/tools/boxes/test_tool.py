@@ -315,6 +315,16 @@ def test_before_a_training_the_tool_says_what_is_missing(tool, hand):
     assert tool.boxes().has_mask.all()
 
 
+def test_a_region_without_any_box_in_it_is_said_before_a_training(tool, hand):
+    hand.draw((10, 15), (20, 30))
+    hand.draw((0, 0), (9, 9))
+    tool.work.choose([1])
+    tool.work.set_region()
+    assert "in the region" in tool.find_obstacle().text
+    hand.draw((11, 16), (14, 20))
+    assert list(tool.find_obstacle().answers) == ["Train on boxes alone"], "the box beside it does no harm"
+
+
 def test_next_goes_to_boxes_without_mask_and_to_suggested_slices_first(tool, hand, layers, image, qtbot):
     hand.draw((10, 15), (20, 30))
     hand.draw((0, 0), (9, 9))

@@ -9,6 +9,7 @@ from napari_weak3d.app.tools.boxes.session import count
 from napari_weak3d.app.tools.boxes.table import BoxTable
 from napari_weak3d.app.tools.effort import duration
 from napari_weak3d.app.tools.tool import Obstacle, Words
+from napari_weak3d.io.annotations import lie_in_region
 
 WORDS = Words(
     choice="Draw boxes",
@@ -50,6 +51,8 @@ def obstacle_of(table: BoxTable, *, begun: Sequence[int], finish: Callable[[Sequ
     """
     if len(table) == 0:
         return Obstacle("There are no boxes yet: press R and draw a rectangle around each object, then train")
+    if table.region is not None and not lie_in_region(table.corners, table.region).any():
+        return Obstacle("No box has its middle in the region: draw some in it, or clear the region, then train")
     if begun:
         which = f"mask of box {begun[0]} is" if len(begun) == 1 else f"masks of boxes {spell(sorted(begun))} are"
         return Obstacle(
