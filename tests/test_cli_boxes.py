@@ -1,6 +1,7 @@
 """The command line with boxes: from a table of boxes to objects and back, and what of it is refused."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,24 @@ def test_options_that_do_not_go_with_boxes_are_told_in_one_line(line, parts, cap
     for part in parts:
         assert part in said
     assert not Path("model").exists()
+
+
+def test_masks_of_another_shape_are_told_as_that(capsys):
+    turned = np.swapaxes(read_labels("masks.tif"), 0, 1).copy()
+    write_labels("masks.tif", turned, spacing=SPACING, unit="um")
+    assert run(f"{TRAIN} --masks masks.tif {TINY}") == 2
+    assert "masks.tif is 24x8x24" in capsys.readouterr().err
+
+
+def test_masks_that_a_table_speaks_of_and_boxes_that_come_twice_are_said(capsys):
+    Path("boxes.csv").write_text("z0,y0,x0,z1,y1,x1,mask_id\n2,4,4,6,10,10,1\n2,14,14,6,20,20,\n2,4,4,6,10,10,0\n")
+    Path("masks.tif").rename("boxes-masks.tif")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run(f"{TRAIN} --region 0:8,0:24,20:24 {TINY}") == 2  # refused after it has been read
+    said = capsys.readouterr().err
+    assert "masks named in boxes.csv: 1; without --masks boxes-masks.tif none" in said
+    assert "boxes given twice in boxes.csv: 3" in said
 
 
 def test_a_model_of_boxes_suggests_nothing_without_them(capsys):

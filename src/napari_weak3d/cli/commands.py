@@ -76,11 +76,11 @@ def _weaken_to_centroids(labels: IntLabels, _frame: Volume, *, options: argparse
 def _weaken_to_boxes(labels: IntLabels, frame: Volume, *, options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from napari_weak3d.io.annotations import write_boxes
+    from napari_weak3d.io.annotations import masks_path, write_boxes
     from napari_weak3d.samples import draw_boxes
 
     boxes = draw_boxes(labels, rng=np.random.default_rng(options.seed), fraction=options.fraction)
-    masks = options.out.with_name(f"{options.out.stem}-masks.tif")
+    masks = masks_path(options.out)
     write_boxes(options.out, boxes, masks=masks, spacing=frame.spacing, unit=frame.unit)
     return {"masks": str(masks), "boxes": len(boxes.corners), "masked": int(boxes.has_mask.sum())}
 

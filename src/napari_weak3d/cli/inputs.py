@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -178,12 +179,20 @@ def _refuse_slice_options(options: argparse.Namespace, *, annotated: list[str] |
 
 
 def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
-    from napari_weak3d.io.annotations import check_boxes, read_boxes
+    from napari_weak3d.io.annotations import check_boxes, count_named_masks, find_masks, find_repeated, read_boxes
 
     if path.suffix.lower() != ".csv":
         raise AnnotationError(f"{path} is no .csv: boxes come as a table of z0, y0, x0, z1, y1, x1", where=str(path))
-    boxes = read_boxes(path, masks=masks)
+    boxes = read_boxes(path, masks=masks, like=volume)
     check_boxes(boxes, volume)
+    if masks is None and (n_named := count_named_masks(path)):
+        beside = find_masks(path) or "the label image"
+        warnings.warn(
+            f"masks named in {path.name}: {n_named}; without --masks {beside} none is learned from", stacklevel=2
+        )
+    if len(repeated := find_repeated(boxes.corners, boxes.classes)):
+        rows = ", ".join(str(row + 1) for row in repeated[:5]) + (", ..." if len(repeated) > 5 else "")
+        warnings.warn(f"boxes given twice in {path.name}: {rows}; remove them", stacklevel=2)
     return boxes
 
 

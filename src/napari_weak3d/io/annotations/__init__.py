@@ -1,5 +1,6 @@
 """Annotations in and out: painted slices, centroids, boxes. Imports neither tifffile nor zarr nor torch."""
 
+from napari_weak3d.io.annotations.beside import count_named_masks, find_masks, find_repeated, masks_path
 from napari_weak3d.io.annotations.boxes import check_boxes, check_drawn, lie_in_region, read_boxes, write_boxes
 from napari_weak3d.io.annotations.centroids import (
     check_centroids,
@@ -16,7 +17,11 @@ __all__ = [
     "check_clicks",
     "check_drawn",
     "check_slices",
+    "count_named_masks",
+    "find_masks",
+    "find_repeated",
     "lie_in_region",
+    "masks_path",
     "parse_annotated",
     "read_boxes",
     "read_centroids",

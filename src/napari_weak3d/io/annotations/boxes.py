@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import AnnotationError
+from napari_weak3d.io.annotations.beside import CLASS, MASK
 from napari_weak3d.io.annotations.tables import Table, read_table, write_table
 from napari_weak3d.io.labels import read_labels, write_labels
 from napari_weak3d.types import AXES, RELATIVE, Boxes, IntLabels, Region, Sample, Spacing, Volume
 
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
-_CLASS, _MASK = "class", "mask_id"
 _LENGTHS = ("depth", "height", "width")
 
 
-def read_boxes(path: str | os.PathLike[str], *, masks: str | os.PathLike[str] | None = None) -> Boxes:
+def read_boxes(
+    path: str | os.PathLike[str], *, masks: str | os.PathLike[str] | None = None, like: Volume | None = None
+) -> Boxes:
     """Read boxes from a CSV file with a header, and their masks from a label image.
 
     Parameters
@@ -30,6 +32,8 @@ def read_boxes(path: str | os.PathLike[str], *, masks: str | os.PathLike[str] | 
         counted from 1, and rows whose number is not painted have no mask. Other columns are passed over.
     masks
         The label image. Without it no box has a mask, whatever mask_id says.
+    like
+        The image that the masks belong to: the shapes must be equal.
 
     Returns
     -------
@@ -39,7 +43,8 @@ def read_boxes(path: str | os.PathLike[str], *, masks: str | os.PathLike[str] | 
     ------
     AnnotationError
         A column is missing, a cell is no whole number, a box has no extent along an axis, two boxes share a mask, a
-        mask_id is not painted, a painted value belongs to no box, or a mask lies wholly outside its box.
+        mask_id is not painted, a painted value belongs to no box, a mask lies wholly outside its box, or the masks have
+        another shape than the image.
     VolumeError
         The label image cannot be read.
     """
@@ -51,7 +56,7 @@ def read_boxes(path: str | os.PathLike[str], *, masks: str | os.PathLike[str] | 
     classes = _read_classes(table, len(corners))
     if masks is None:
         return Boxes(corners, classes, masks=None, has_mask=np.zeros(len(corners), dtype=bool))
-    painted = read_labels(masks)
+    painted = read_labels(masks, like=like)
     mask_name = Path(masks).name
     ids = _read_mask_ids(table, painted)
     _check_mask_ids(ids, painted, name=table.name, mask_name=mask_name)
@@ -101,7 +106,7 @@ def write_boxes(
             zip(boxes.corners, boxes.classes, boxes.has_mask, strict=True)
         )
     ]
-    write_table(Path(path), [*_CORNERS, _CLASS, _MASK], rows=rows)
+    write_table(Path(path), [*_CORNERS, CLASS, MASK], rows=rows)
 
 
 def check_boxes(boxes: Boxes, volume: Volume) -> None:
@@ -207,9 +212,9 @@ def _check_extent(corners: NDArray[np.int64], *, name: str) -> None:
 
 
 def _read_classes(table: Table, n_boxes: int) -> NDArray[np.int64]:
-    if _CLASS not in table.columns:
+    if CLASS not in table.columns:
         return np.ones(n_boxes, dtype=np.int64)
-    classes = np.array(table.whole_numbers(_CLASS), dtype=np.int64)
+    classes = np.array(table.whole_numbers(CLASS), dtype=np.int64)
     _check_classes(classes, name=table.name)
     return classes
 
@@ -227,12 +232,12 @@ def _check_classes(classes: NDArray[np.int64], *, name: str) -> None:
 def _read_mask_ids(table: Table, painted: IntLabels) -> NDArray[np.int64]:
     """The painted value of each row's mask, 0 for none."""
     n_boxes = len(table.lines)
-    if _MASK not in table.columns:
+    if MASK not in table.columns:
         numbers = np.arange(1, n_boxes + 1)
         return np.where(np.isin(numbers, painted), numbers, 0)
-    cells = tuple(cell or "0" for cell in table.columns[_MASK])
-    filled = Table(table.name, {_MASK: cells}, table.lines)
-    return np.array(filled.whole_numbers(_MASK), dtype=np.int64)
+    cells = tuple(cell or "0" for cell in table.columns[MASK])
+    filled = Table(table.name, {MASK: cells}, table.lines)
+    return np.array(filled.whole_numbers(MASK), dtype=np.int64)
 
 
 def _check_mask_ids(ids: NDArray[np.int64], painted: IntLabels, *, name: str, mask_name: str) -> None:

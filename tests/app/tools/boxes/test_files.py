@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from napari_weak3d.app.tools.boxes.files import export_boxes, import_boxes, masks_path
+from napari_weak3d.app.tools.boxes.files import export_boxes, import_boxes
 from napari_weak3d.app.tools.boxes.session import BoxSession
 from napari_weak3d.app.tools.boxes.table import empty_table
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.io.annotations import read_boxes
+from napari_weak3d.io.annotations import masks_path, read_boxes
+from napari_weak3d.io.volumes import write_labels
 
 pytestmark = pytest.mark.window
 SHAPE = (8, 20, 24)
@@ -35,9 +36,9 @@ def empty():
 
 def test_boxes_and_done_masks_come_back(session, tmp_path):
     path = tmp_path / "cells.csv"
-    assert export(session, path) == f"3 boxes in {path}, masks in cells.masks.tif"
+    assert export(session, path) == f"3 boxes in {path}, masks in cells-masks.tif"
     back = empty()
-    assert import_boxes(back, path) == "3 boxes imported from cells.csv."
+    assert import_boxes(back, path) == "3 boxes, 1 mask imported from cells.csv."
     assert np.array_equal(back.table.corners, BOXES)
     assert back.table.classes.tolist() == [1, 2, 1]
     assert back.table.done.tolist() == [False, True, False]
@@ -66,8 +67,42 @@ def test_boxes_outside_are_left_out_and_said_and_those_that_reach_out_are_cut(tm
     path = tmp_path / "far.csv"
     path.write_text("z0,y0,x0,z1,y1,x1\n-2,0,0,3,4,4\n90,0,0,95,3,3\n")
     session = empty()
-    assert import_boxes(session, path) == "1 box imported from far.csv. 1 box outside of the image left out."
+    assert import_boxes(session, path) == (
+        "1 box imported from far.csv. 1 box outside of the image left out. 1 box cut at the faces of the image."
+    )
     assert session.table.corners.tolist() == [[[0, 0, 0], [3, 4, 4]]]
+
+
+@pytest.mark.parametrize("beside", ["cells-masks.tif", "cells.masks.tif"])
+def test_masks_are_found_under_either_name(beside, session, tmp_path):
+    export(session, tmp_path / "cells.csv")
+    (tmp_path / "cells-masks.tif").rename(tmp_path / beside)
+    back = empty()
+    import_boxes(back, tmp_path / "cells.csv")
+    assert np.array_equal(back.masks == 2, session.masks == 2)
+
+
+def test_masks_that_a_table_speaks_of_and_that_are_not_there_are_said(session, tmp_path):
+    export(session, tmp_path / "cells.csv")
+    (tmp_path / "cells-masks.tif").unlink()
+    assert "Masks of 1 box are not there: put cells-masks.tif beside it" in import_boxes(
+        empty(), tmp_path / "cells.csv"
+    )
+
+
+def test_boxes_that_come_twice_are_said(tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text("z0,y0,x0,z1,y1,x1\n1,0,0,3,4,4\n1,0,0,3,4,4\n")
+    assert import_boxes(empty(), path) == "2 boxes imported from twice.csv. 1 box given twice."
+
+
+def test_masks_of_another_shape_are_refused_before_anything_else(session, tmp_path):
+    export(session, tmp_path / "cells.csv")
+    write_labels(tmp_path / "cells-masks.tif", session.masks.T.copy(), spacing=(1, 1, 1), unit="um")
+    back = empty()
+    with pytest.raises(AnnotationError, match=r"cells-masks\.tif is 24x20x8"):
+        import_boxes(back, tmp_path / "cells.csv")
+    assert len(back.table) == 0
 
 
 def test_nonsense_is_refused_and_changes_nothing(session, tmp_path):

@@ -8,17 +8,17 @@ import numpy as np
 
 from napari_weak3d.app.tools.boxes.crops import inside_of
 from napari_weak3d.app.tools.boxes.session import BoxSession, Patch, count
+from napari_weak3d.app.tools.boxes.steps import count_masks
 from napari_weak3d.app.tools.boxes.table import boxes_of, clip_corners
-from napari_weak3d.io.annotations import read_boxes, write_boxes
-from napari_weak3d.types import Boxes, Spacing
-
-MASKS = ".masks.tif"
-"""Ending of the label image beside a CSV file."""
-
-
-def masks_path(path: Path) -> Path:
-    """Return where the masks of a CSV file of boxes are, or would be."""
-    return path.with_name(path.stem + MASKS)
+from napari_weak3d.io.annotations import (
+    count_named_masks,
+    find_masks,
+    find_repeated,
+    masks_path,
+    read_boxes,
+    write_boxes,
+)
+from napari_weak3d.types import Boxes, Spacing, Volume
 
 
 def import_boxes(session: BoxSession, path: Path) -> str:
@@ -33,22 +33,26 @@ def import_boxes(session: BoxSession, path: Path) -> str:
     Weak3DError
         A file cannot be read, says nonsense, or the masks are not of the image's shape.
     """
-    beside = masks_path(path)
-    boxes = read_boxes(path, masks=beside if beside.exists() else None)
-    if boxes.masks is not None and boxes.masks.shape != session.shape:
-        boxes = Boxes(boxes.corners, boxes.classes, masks=None, has_mask=np.zeros_like(boxes.has_mask))
-        note = f" {beside.name} is not of the image's shape: no masks."
-    else:
-        note = ""
+    beside = find_masks(path)
+    like = Volume(np.broadcast_to(np.zeros((), np.uint8), (1, *session.shape)), name="the image")
+    boxes = read_boxes(path, masks=beside, like=like)
     inside = (boxes.corners[:, 1] > 0).all(axis=1) & (boxes.corners[:, 0] < session.shape).all(axis=1)
-    table = session.table.with_boxes(clip_corners(boxes.corners[inside], session.shape), boxes.classes[inside])
+    clipped = clip_corners(boxes.corners[inside], session.shape)
+    table = session.table.with_boxes(clipped, boxes.classes[inside])
     ids = dict(zip((np.flatnonzero(inside) + 1).tolist(), table.ids[len(session.table) :].tolist(), strict=True))
     voxels = _painted(session, boxes, ids)
     done = [ids[row] for row in (np.flatnonzero(boxes.has_mask) + 1).tolist() if row in ids]
     session.step(f"import {count(len(ids))}", table.with_done(done, True), voxels=voxels)
-    n_out = int((~inside).sum())
-    left = f" {count(n_out)} outside of the image left out." if n_out else ""
-    return f"{count(len(ids))} imported from {path.name}.{left}{note}"
+    remarks = {
+        "outside of the image left out": int((~inside).sum()),
+        "cut at the faces of the image": int((clipped != boxes.corners[inside]).any(axis=(1, 2)).sum()),
+        "given twice": len(find_repeated(boxes.corners, boxes.classes)),
+    }
+    said = [f"{count(n)} {what}." for what, n in remarks.items() if n]
+    if beside is None and (n_named := count_named_masks(path)):
+        said.append(f"Masks of {count(n_named)} are not there: put {masks_path(path).name} beside it and import again.")
+    masks = f", {count_masks(len(done))}" if done else ""
+    return " ".join([f"{count(len(ids))}{masks} imported from {path.name}.", *said])
 
 
 def export_boxes(session: BoxSession, path: Path, *, spacing: Spacing, unit: str) -> str:
