@@ -27,6 +27,14 @@ def test_fewer_different_boxes_than_asked_for_give_as_many_sizes(rng):
     np.testing.assert_allclose(choose_sizes([drawn([(4, 5, 6)] * 3)], count=4, rng=rng), [(4, 5, 6)])
 
 
+def test_sizes_are_as_many_as_it_takes_to_fit_the_boxes(rng):
+    alike = drawn(10 + np.random.default_rng(3).integers(0, 3, (40, 3)))
+    assert len(choose_sizes([alike], count=0, rng=rng)) == 4
+    wild = np.exp(np.random.default_rng(4).uniform(np.log(3), np.log(60), (60, 3))).round().astype(int)
+    sizes = choose_sizes([drawn(wild)], count=0, rng=rng)
+    assert 4 < len(sizes) <= 9
+
+
 def test_the_same_seed_chooses_the_same_sizes():
     boxes = drawn(np.random.default_rng(1).integers(3, 40, (200, 3)))
     first, second = (choose_sizes([boxes], count=5, rng=np.random.default_rng(7)) for _ in range(2))

@@ -7,6 +7,7 @@ from napari_weak3d.methods.boxes.config import BoxLoss
 from napari_weak3d.methods.boxes.losses import box_losses, mask_loss
 from napari_weak3d.methods.boxes.masks import crop_masks
 from napari_weak3d.methods.boxes.network import BoxNetwork, VoxResBlock, plan_backbone
+from napari_weak3d.methods.boxes.scheme import measure_grain
 from napari_weak3d.methods.boxes.targets import MatchRule, make_targets, match_anchors
 
 SIZES = np.array([[4.0, 10, 10], [8, 30, 30]])
@@ -20,7 +21,7 @@ def build(*, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, siz
     return BoxNetwork(
         1,
         n_classes,
-        spacing=spacing,
+        grain=spacing,
         anchors=layers,
         width=4,
         levels=levels,
@@ -34,6 +35,11 @@ def test_strides_follow_the_spacing_behind_the_stem():
     assert plan_backbone((1, 1, 1), stem=(1, 1, 1), levels=3)[1] == [(1, 1, 1), (2, 2, 2), (4, 4, 4)]
     assert plan_backbone((4, 1, 1), stem=(1, 2, 2), levels=3)[1] == [(1, 2, 2), (1, 4, 4), (2, 8, 8)]
     assert plan_backbone((0.5, 1, 1), stem=(2, 1, 1), levels=2)[1] == [(2, 1, 1), (4, 2, 2)]
+
+
+def test_flat_objects_are_halved_in_their_plane_first_whatever_the_spacing_says():
+    grain = measure_grain((5.0, 43.0, 42.0))
+    assert plan_backbone(grain, stem=(1, 4, 4), levels=4)[1] == [(1, 4, 4), (1, 8, 8), (2, 16, 16), (4, 32, 32)]
 
 
 @pytest.mark.parametrize(

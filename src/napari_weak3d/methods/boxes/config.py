@@ -33,6 +33,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
         Preset.PAPER: MappingProxyType(
             {
                 "stem": 1,
+                "anchor_sizes": 4,
                 "ignored_iou": 0.4,
                 "least_anchors": 1,
                 "kept_share": 0.0,
@@ -97,7 +98,11 @@ class BoxesConfig(TrainConfig):
         description="Part of the boxes that finds the score threshold before it is learned from too.",
     )
     anchor_sizes: int = Field(
-        4, ge=1, le=16, title="Anchor sizes", description="Sizes of anchors, chosen by the boxes that were drawn."
+        0,
+        ge=0,
+        le=16,
+        title="Anchor sizes",
+        description="Sizes of anchors, chosen by the boxes that were drawn. 0: as many as it takes to fit them.",
     )
     positive_iou: float = Field(
         0.4, gt=0, lt=1, title="Positive IoU", description="Anchors that overlap a true box by more than this tell it."
@@ -125,7 +130,7 @@ class BoxesConfig(TrainConfig):
         description="focal, balanced (the hardest negatives), or paper (all anchors alike).",
     )
     roi_size: int = Field(
-        12,
+        16,
         ge=4,
         le=48,
         title="RoI size",
@@ -139,7 +144,7 @@ class BoxesConfig(TrainConfig):
         description="By how much of their size true boxes are moved to learn masks in.",
     )
     roi_padding: float = Field(
-        0.15, ge=0, le=1, title="RoI padding", description="By how much of its size a box is grown to find its mask in."
+        0.3, ge=0, le=1, title="RoI padding", description="By how much of its size a box is grown to find its mask in."
     )
     deep_masks: bool = Field(
         True,

@@ -221,7 +221,7 @@ def build_net(scheme: Scheme, config: BoxesConfig) -> BoxNetwork:
     return BoxNetwork(
         2 * scheme.channels,
         len(scheme.classes),
-        spacing=scheme.spacing,
+        grain=scheme.grain,
         anchors=scheme.anchors,
         width=config.width,
         levels=config.levels,

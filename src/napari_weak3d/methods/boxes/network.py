@@ -49,13 +49,13 @@ class Outputs(NamedTuple):
     offsets: Tensor
 
 
-def plan_backbone(spacing: Spacing, *, stem: Triple, levels: int) -> tuple[list[Level], list[Triple]]:
+def plan_backbone(grain: Spacing, *, stem: Triple, levels: int) -> tuple[list[Level], list[Triple]]:
     """Plan a backbone: its levels after the stem, and how many voxels of the image a feature of each stands for.
 
     Parameters
     ----------
-    spacing
-        (z, y, x), any unit: axes with longer voxels are not mixed or halved yet.
+    grain
+        Size of a voxel (z, y, x), any unit: axes with longer voxels are not mixed or halved yet.
     stem
         Stride (z, y, x) of the first convolution.
     levels
@@ -65,7 +65,7 @@ def plan_backbone(spacing: Spacing, *, stem: Triple, levels: int) -> tuple[list[
     -------
     The levels, and their strides (z, y, x), the finest first: what ``plan_anchors`` takes.
     """
-    z, y, x = (along * step for along, step in zip(spacing, stem, strict=True))
+    z, y, x = (along * step for along, step in zip(grain, stem, strict=True))
     plan = plan_levels((z, y, x), levels=levels)
     strides: list[Triple] = [stem]
     for level in plan[:-1]:
@@ -236,10 +236,10 @@ class BoxNetwork(nn.Module):
         Of the image.
     n_classes
         c, the background among them.
-    spacing
-        (z, y, x) of the voxels it is made for, any unit.
+    grain
+        As :func:`plan_backbone`.
     anchors
-        The layers that tell boxes, planned for the strides of ``plan_backbone`` with the same spacing, stem and levels.
+        The layers that tell boxes, planned for the strides of ``plan_backbone`` with the same grain, stem and levels.
     width
         Channels of the first level; doubled from level to level, up to eight times. A multiple of 4.
     levels, stem
@@ -259,7 +259,7 @@ class BoxNetwork(nn.Module):
         channels_in: int,
         n_classes: int,
         *,
-        spacing: Spacing,
+        grain: Spacing,
         anchors: Sequence[AnchorLayer],
         width: int = 16,
         levels: int = 4,
@@ -268,7 +268,7 @@ class BoxNetwork(nn.Module):
         deep_masks: bool = True,
     ) -> None:
         super().__init__()
-        plan, self.strides = plan_backbone(spacing, stem=stem, levels=levels)
+        plan, self.strides = plan_backbone(grain, stem=stem, levels=levels)
         self.anchor_layers = tuple(anchors)
         self.roi_size = roi_size
         channels = 2 * width

@@ -59,6 +59,11 @@ class Scheme:
     suppress_iou: float
 
     @property
+    def grain(self) -> Spacing:
+        """Size of a voxel (z, y, x) in typical objects; see :func:`measure_grain`."""
+        return measure_grain(self.typical)
+
+    @property
     def class_values(self) -> NDArray[np.int32]:
         """(c,) the value of each of the network's classes; 0 for the background."""
         return np.array([each.value for each in self.classes], np.int32)
@@ -106,6 +111,16 @@ def measure_drawn(annotations: Sequence[Boxes]) -> tuple[Extent, Extent]:
     """Give the sizes (z, y, x), voxels, of a typical box and of the larger ones; at least one box in all."""
     sizes = np.concatenate([boxes.corners[:, 1] - boxes.corners[:, 0] for boxes in annotations])
     return _as_extent(np.median(sizes, axis=0)), _as_extent(np.percentile(sizes, _LARGE_PERCENTILE, axis=0))
+
+
+def measure_grain(typical: Extent) -> Spacing:
+    """Give the size of a voxel (z, y, x) as a part of a typical object, by which a network is planned (ours).
+
+    Where objects are as long along every axis this is the spacing, but for its unit. It holds too where the spacing is
+    not known, and where objects are flat: levels then see as far over an object along all axes.
+    """
+    z, y, x = typical
+    return 1 / z, 1 / y, 1 / x
 
 
 def _as_extent(sizes: NDArray[np.float64]) -> Extent:

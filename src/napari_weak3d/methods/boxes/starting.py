@@ -17,6 +17,7 @@ from napari_weak3d.methods.boxes.scheme import (
     choose_suppression,
     make_classes,
     measure_drawn,
+    measure_grain,
 )
 from napari_weak3d.methods.boxes.storage import Stored
 from napari_weak3d.nn.loop import Budget
@@ -45,7 +46,7 @@ def make_scheme(samples: Sequence[Sample], *, config: BoxesConfig, start: Stored
         return start.scheme
     typical, largest = measure_drawn(drawn)
     stem = choose_stem(typical, most=config.stem)
-    _, strides = plan_backbone(first.spacing, stem=stem, levels=config.levels)
+    _, strides = plan_backbone(measure_grain(typical), stem=stem, levels=config.levels)
     sizes = choose_sizes(drawn, count=config.anchor_sizes, rng=np.random.default_rng(config.seed))
     return Scheme(
         channels=first.n_channels,
