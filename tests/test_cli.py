@@ -221,9 +221,17 @@ def test_training_goes_on_from_a_model_on_several_volumes(folder):
 
 
 @pytest.mark.slow
-def test_demo_writes_files_and_prints_scores(folder, capsys):
-    assert run("demo --steps 2 --out demo --json") == 0
+@pytest.mark.parametrize(
+    ("method", "annotation"),
+    [
+        ("slices", ("paint.tif", "paint.json")),
+        ("centroids", ("clicks.csv",)),
+        ("boxes", ("boxes.csv", "boxes-masks.tif")),
+    ],
+)
+def test_demo_of_each_method_writes_files_and_prints_scores(method, annotation, folder, capsys):
+    assert run(f"demo --method {method} --steps 2 --out demo --json") == 0
     report = json.loads(capsys.readouterr().out)
     assert {"iou", "seg", "f1"} <= set(report)
-    for name in ("image.tif", "paint.tif", "paint.json", "labels.tif", "picture.png"):
+    for name in ("image.tif", *annotation, "labels.tif", "picture.png"):
         assert Path("demo", name).stat().st_size > 0

@@ -1,4 +1,4 @@
-"""The demo: train on a synthetic volume of which three slices are painted, show and score what comes out."""
+"""The demo: train on a synthetic volume with weak labels, show and score what comes out."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from napari_weak3d import samples, workflow
 from napari_weak3d.cli.bar import follow, stop_on_interrupt
+from napari_weak3d.cli.demo_labels import WeakLabels, weaken
 from napari_weak3d.cli.report import Report
 from napari_weak3d.config import TrainConfig
 from napari_weak3d.errors import StorageError
-from napari_weak3d.io.annotations import write_slices
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.volumes import write_image, write_labels
-from napari_weak3d.types import IntLabels, Sample, Slices
+from napari_weak3d.methods import find_method
+from napari_weak3d.types import IntLabels, Sample
 
 MINUTES = 1.0
-SLICES_PER_AXIS = (3, 0, 0)
 PICTURE_SCALE = 3
 """Screen pixels per voxel."""
 GAMMA, OPACITY = 0.6, 0.45
@@ -29,7 +29,7 @@ GOLDEN_RATIO = 0.618
 
 
 def run(method: str, *, config: TrainConfig, out: Path) -> Report:
-    """Train, segment, score; write image, paint, labels, model and a picture into ``out``.
+    """Train, segment, score; write image, annotation, labels, model and a picture into ``out``.
 
     Raises
     ------
@@ -39,26 +39,26 @@ def run(method: str, *, config: TrainConfig, out: Path) -> Report:
     _make_folder(out)
     sample = samples.make_demo()
     volume, truth = sample.volume, sample.labels
-    slices = samples.paint_slices(truth, slices_per_axis=SLICES_PER_AXIS, paint="objects")
     write_image(out / "image.tif", volume.data[0], spacing=volume.spacing, unit=volume.unit)
-    write_slices(out / "paint.tif", slices, spacing=volume.spacing, unit=volume.unit)
+    weak = weaken(sample, noun=find_method(method).annotation, out=out)
 
     with stop_on_interrupt() as commands:
-        follow(workflow.train(method, [Sample(volume, slices)], config=config, out=out / "model"), commands=commands)
+        learned_from = [Sample(volume, weak.annotation)]
+        follow(workflow.train(method, learned_from, config=config, out=out / "model"), commands=commands)
     prediction = follow(workflow.segment(out / "model", volume))
     write_labels(out / "labels.tif", prediction.labels, spacing=volume.spacing, unit=volume.unit)
-    write_picture(out / "picture.png", volume.data[0], slices=slices, labels=prediction.labels, truth=truth)
+    write_picture(out / "picture.png", volume.data[0], weak=weak, labels=prediction.labels, truth=truth)
 
-    scores = workflow.evaluate(prediction.labels, truth, ignore_slices=slices.annotated, spacing=volume.spacing)
+    scores = workflow.evaluate(prediction.labels, truth, ignore_slices=weak.complete, spacing=volume.spacing)
     return {
         **{name: scores[name] for name in ("iou", "seg", "f1")},
-        "files": [str(out / name) for name in ("image.tif", "paint.tif", "labels.tif", "picture.png")],
+        "files": [str(out / name) for name in ("image.tif", *weak.files, "labels.tif", "picture.png")],
         "open": f"napari {out / 'image.tif'} {out / 'labels.tif'}   (pip install 'napari[all]'), or any TIFF viewer",
     }
 
 
-def write_picture(path: Path, image: NDArray[Any], *, slices: Slices, labels: IntLabels, truth: IntLabels) -> None:
-    """Write a PNG: a painted slice; then, of a slice that was not painted, image, prediction and truth.
+def write_picture(path: Path, image: NDArray[Any], *, weak: WeakLabels, labels: IntLabels, truth: IntLabels) -> None:
+    """Write a PNG: an annotated slice; then, of the one that the annotation says least of, image, prediction and truth.
 
     Parameters
     ----------
@@ -66,17 +66,16 @@ def write_picture(path: Path, image: NDArray[Any], *, slices: Slices, labels: In
         File to write.
     image
         (Z, Y, X), any grey values.
-    slices
-        What was painted; the picture shows its first complete z slice.
+    weak
+        What was learned from.
     labels, truth
         (Z, Y, X) ids; 0 is background.
     """
     from skimage.io import imsave
 
-    painted = [index for axis, index in slices.annotated if axis == 0]
-    shown = _farthest_from(painted, n=len(image))
+    shown = weak.unseen
     panels = [
-        paint_over(image[painted[0]], labels=slices.labels[painted[0]]),
+        paint_over(image[weak.plane], labels=weak.look),
         paint_over(image[shown], labels=np.zeros_like(truth[shown])),
         paint_over(image[shown], labels=_number_as(truth[shown], labels=labels[shown])),
         paint_over(image[shown], labels=truth[shown]),
@@ -110,12 +109,6 @@ def _number_as(truth: IntLabels, *, labels: IntLabels) -> IntLabels:
             numbers[value] = np.bincount(covered).argmax()
     numbers[0] = 0
     return numbers[labels].astype(np.int32)
-
-
-def _farthest_from(painted: list[int], *, n: int) -> int:
-    """The slice inside the painted ones that is farthest from any of them: the hardest to guess."""
-    inside = range(min(painted), max(painted) + 1) if len(painted) > 1 else range(n)
-    return max(inside, key=lambda index: min(abs(index - other) for other in painted))
 
 
 def _make_folder(out: Path) -> None:

@@ -50,7 +50,7 @@ def _add_open(commands: _Commands) -> None:
 
 def _add_demo(commands: _Commands) -> None:
     parser = _add_command(commands, "demo", summary="train on a synthetic volume and show what comes out")
-    parser.add_argument("--method", default="slices", metavar="METHOD", help="default: slices")
+    parser.add_argument("--method", default="slices", metavar="METHOD", help="slices (the default), centroids or boxes")
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to write; default: demo")
     _add_budget(parser)
 
