@@ -101,16 +101,7 @@ CASES = {
     "all": Case(fraction=1.0),
     "none": Case(fraction=0.0),
     "patch": Case(fraction=1.0, contiguous=True),
-    "paper": Case(
-        settings={
-            "stem": 1,
-            "ignored_iou": 0.4,
-            "least_anchors": 1,
-            "kept_share": 0,
-            "box_loss": "paper",
-            "deep_masks": False,
-        }
-    ),
+    "paper": Case(settings={"preset": "paper"}),
 }
 
 
