@@ -272,10 +272,37 @@ def test_moved_project_goes_on_at_its_new_place(painting, tmp_path, qtbot):
 # ---- training
 
 
-def test_training_without_an_image_says_what_to_do(controller, fake_jobs):
+def test_training_without_an_image_says_what_to_do(controller, viewer, fake_jobs):
+    viewer.layers.clear()
     controller.train()
     assert fake_jobs.requests == []
     assert messages(controller)[-1].startswith("Choose an image")
+
+
+def test_training_on_an_image_that_is_chosen_and_not_begun_says_what_to_press_until_it_is(controller, fake_jobs):
+    controller.train()
+    assert messages(controller)[-1].startswith("Press Paint on this image")
+    controller.images.begin()
+    assert not any(text.startswith("Press Paint") for text in messages(controller))
+
+
+def test_what_is_missing_is_forgotten_when_it_is_there(painting):
+    painting.train()
+    assert messages(painting)[-1].startswith("Nothing is painted yet")
+    paint(painting, 1)
+    assert not any(text.startswith("Nothing is painted") for text in messages(painting))
+
+
+def test_training_asks_when_another_image_is_chosen_than_the_one_that_is_painted(painting, fake_jobs):
+    paint(painting, 1)
+    painting.complete_slice()
+    other = painting.viewer.add_image(np.zeros((6, 20, 20), np.uint8), name="tubes")
+    painting.images.choose(other)
+    painting.train()
+    assert "tubes is chosen" in question(painting).text
+    assert fake_jobs.requests == []
+    answer(painting, "Train on cells")
+    assert isinstance(fake_jobs.requests[0], Train)
 
 
 def test_painted_slices_that_are_not_complete_are_asked_about(painting, fake_jobs):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 
+from napari_weak3d.app import commands
 from napari_weak3d.app import controller as controllers
 from napari_weak3d.app.controller import Controller
 from napari_weak3d.app.dock import Dock
@@ -102,9 +104,56 @@ def test_keys_work_from_anywhere_in_the_window(dock, monkeypatch, qtbot):
     called = []
     for verb in ("train", "stop", "complete_slice", "suggest_next", "find_more"):
         monkeypatch.setattr(Controller, verb, lambda self, verb=verb: called.append(verb))
-    for shortcut in dock.shortcuts:
+    for shortcut in dock.controller.shortcuts:
         shortcut.activated.emit()
     assert called == ["train", "stop", "complete_slice", "suggest_next", "find_more"]
+
+
+@pytest.mark.parametrize("away", ["floats", "hidden", "closed"])
+def test_keys_work_wherever_the_dock_is_until_the_controller_goes(dock, viewer, monkeypatch, qtbot, away):
+    called = []
+    monkeypatch.setattr(Controller, "complete_slice", lambda self: called.append("complete"))
+    window, widget = viewer.window._qt_window, dock.parentWidget()
+    if away == "floats":
+        widget.setFloating(True)
+    elif away == "hidden":
+        widget.close()
+    else:
+        viewer.window.remove_dock_widget(widget)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(window, Qt.Key.Key_Return, modifiers)
+    assert called == ["complete"]
+    dock.controller.close()
+    QTest.keyClick(window, Qt.Key.Key_Return, modifiers)
+    assert called == ["complete"]
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_command_brings_the_dock_back_at_the_tool_that_is_chosen(dock, viewer, qtbot, close):
+    controller = dock.controller
+    controller.choose_tool("centroids")
+    if close:
+        viewer.window.remove_dock_widget(dock)
+    else:
+        dock.parentWidget().close()
+    assert not dock.isVisible()
+    commands.train_on_my_labels(viewer)
+    qtbot.waitUntil(controller.panels.train.messages.isVisible)
+    assert controller.desk.tool.method == "centroids"
+
+
+def test_step_2_names_the_image_that_is_annotated_also_when_the_window_is_narrow(dock, viewer, qtbot):
+    title = dock.steps[1].header
+    assert title.text() == "2  Annotate"
+    dock.controller.images.begin()
+    assert title.text() == "2  Annotate: cells"
+    viewer.layers["cells"].name = "cells of a fish & its larva, third day after fertilisation, left side"
+    qtbot.waitUntil(lambda: "…" in title.text())
+    assert title.text().startswith("2  Annotate: cells")
+    assert dock.minimumSizeHint().width() <= 380
+    assert "third day" in title.toolTip()
 
 
 def test_dock_takes_the_image_that_is_selected(make_napari_viewer, fake_jobs, monkeypatch):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import napari
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_weak3d.app.controller import Controller, controller_of, has_controller
 
@@ -26,6 +30,8 @@ COMMANDS = (
     Command("Next slice to paint", "suggest_next", "Ctrl+Shift+Right", "next_slice_to_paint"),
     Command("Find more cells", "find_more", "Ctrl+Shift+F", "find_more_cells"),
 )
+_ASKING = ("train", "find_more")
+"""Verbs whose keys open the dock where it is out of sight: they ask there. The others are for painting without it."""
 
 
 def train_on_my_labels(viewer: napari.Viewer) -> None:
@@ -53,8 +59,33 @@ def find_more_cells(viewer: napari.Viewer) -> None:
     _controller(viewer).find_more()
 
 
+def bind_keys(controller: Controller) -> None:
+    """Let the keys act in all of the viewer's window, once: also while the dock floats, is hidden or closed."""
+    if controller.shortcuts:
+        return
+    for command in COMMANDS:
+        shortcut = QShortcut(QKeySequence(command.key), controller.viewer.window._qt_window)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+        shortcut.activated.connect(partial(_press, controller, command.verb))
+        controller.shortcuts.append(shortcut)
+
+
+def _press(controller: Controller, verb: str) -> None:
+    if verb in _ASKING:
+        _controller(controller.viewer)
+    getattr(controller, verb)()
+
+
 def _controller(viewer: napari.Viewer) -> Controller:
-    """The viewer's controller; opens the dock where it is not open yet, since the answers appear there."""
-    if not has_controller(viewer):
-        viewer.window.add_plugin_dock_widget("napari-weak3d", "Weak3D: slices")
+    """The viewer's controller; opens the dock where it is out of sight, since the answers appear there."""
+    method, in_sight = "slices", False
+    if has_controller(viewer):
+        controller = controller_of(viewer)
+        method = controller.desk.tool.method
+        with suppress(RuntimeError):  # Qt has deleted it
+            in_sight = controller.dock is not None and controller.dock.isVisible()
+    if not in_sight:
+        widget, _ = viewer.window.add_plugin_dock_widget("napari-weak3d", f"Weak3D: {method}")
+        widget.show()  # it was hidden, or lies behind another one
+        widget.raise_()
     return controller_of(viewer)

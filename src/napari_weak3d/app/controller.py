@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_weak3d.app import preferences
@@ -27,6 +28,7 @@ from napari_weak3d.messages import Advanced, Failed, Finished, Hello, Train
 
 _START_CHILD_MS = 1000
 """After the dock is drawn: importing torch keeps a processor busy for some seconds."""
+_LONGEST = 20  # characters of a layer's name on a button: two of them fit beside each other
 _controllers: dict[int, Controller] = {}
 
 
@@ -46,12 +48,15 @@ class Controller(QObject):
         What its parts share: viewer, layers, jobs, tool, panels, project.
     dock
         The widget that shows the panels; it may be closed and another opened, and work goes on meanwhile.
+    shortcuts
+        Keys of the viewer's window, which go with the controller.
     """
 
     def __init__(self, viewer: Any, *, jobs: Jobs | None = None) -> None:
         super().__init__()
         preferred = preferences.read()
         self.dock: QWidget | None = None
+        self.shortcuts: list[QShortcut] = []
         self.desk = Desk(viewer, jobs=jobs or Jobs(), autosave=Autosave(seconds=preferred.autosave_seconds / 2))
         self.projects = Projects(self.desk, self)
         self.images = Images(self.desk, self.projects, self)
@@ -94,7 +99,17 @@ class Controller(QObject):
     def train(self) -> None:
         """Train a model on what is annotated, show previews meanwhile and the result afterwards."""
         self.panels.train.clear_messages()
-        self.training.train()
+        desk, chosen = self.desk, self.panels.image.layer
+        if desk.work is None:
+            self._ask_for_work(f", then {desk.tool.words.first}")
+        elif chosen in ("", desk.work.layer.name) or desk.busy:
+            self.training.train()
+        else:
+            begun = desk.work.layer.name
+            desk.ask(
+                f"You annotated {begun}, and {chosen} is chosen in step 1. Training learns from what is annotated.",
+                {f"Train on {_short(begun)}": self.training.train, f"Go to {_short(chosen)}": self.images.begin},
+            )
 
     def train_on(self, model_id: str) -> None:
         """Train a new model that begins where another one is."""
@@ -124,14 +139,14 @@ class Controller(QObject):
     def complete_slice(self) -> None:
         """Mark the shown slice as complete, or a complete one as not."""
         if self.desk.work is None:
-            self.desk.say("Choose an image in step 1 first", "warning")
+            self._ask_for_work()
         else:
             self.desk.tool.complete_shown()
 
     def suggest_next(self) -> None:
         """Go to the next slice to paint."""
         if self.desk.work is None:
-            self.desk.say("Choose an image in step 1 first", "warning")
+            self._ask_for_work()
         else:
             self.desk.tool.next_slice()
 
@@ -141,9 +156,14 @@ class Controller(QObject):
         if desk.tool is not desk.clicking:
             desk.say(f"Choose {desk.clicking.words.choice} in step 2 first: cells like those are looked for", "warning")
         elif desk.work is None:
-            desk.say("Choose an image in step 1 first", "warning")
+            self._ask_for_work()
         else:
             desk.clicking.find_more()
+
+    def _ask_for_work(self, then: str = "") -> None:
+        """Say what to press before anything can be annotated, and what to do ``then``."""
+        begin = self.panels.image.begin_button.text()
+        self.desk.remind(f"{f'Press {begin}' if begin else 'Choose an image'} in step 1 first{then}")
 
     def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
         """Segment images of the project with one of its models."""
@@ -162,6 +182,9 @@ class Controller(QObject):
         if self._closed:
             return
         self._closed = True
+        for shortcut in self.shortcuts:
+            shortcut.setParent(None)
+        self.shortcuts = []
         _controllers.pop(id(self.viewer), None)
         self.projects.close()
         self.desk.jobs.close()
@@ -241,6 +264,9 @@ class Controller(QObject):
         for tool in desk.tools.values():
             tool.message.connect(desk.say)
             tool.next_requested.connect(self.training.suggest)
+            tool.changed.connect(desk.forget_reminders)
+        desk.layers.listed.connect(self._name_image)
+        self.projects.changed.connect(self._name_image)
         desk.autosave.saved.connect(self._on_saved)
         desk.autosave.failed.connect(desk.complain)
         self.training.trained.connect(self._show_trained)
@@ -251,6 +277,13 @@ class Controller(QObject):
         self.projects.opened.connect(self.results.forget)
         self.projects.opened.connect(self.restoring.restore)
         self.results.shown.connect(self.training.prepare_suggestion)
+
+    def _name_image(self) -> None:
+        """Say in step 2 which image is annotated: step 1 may show another one."""
+        work = self.desk.work
+        self.panels.tool.name_image("" if work is None else work.layer.name)
+        if work is not None:
+            self.desk.forget_reminders()
 
     def _on_saved(self, revision: int) -> None:
         if revision == 1:  # one more image is annotated
@@ -284,6 +317,11 @@ class Controller(QObject):
             elif event.type() == QEvent.Type.Show:
                 self._closing = False
         return False
+
+
+def _short(name: str) -> str:
+    """Write a name so that a button does not widen the dock."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
 
 
 def controller_of(viewer: Any) -> Controller:

@@ -90,6 +90,7 @@ class Desk:
         self.project: Project | None = None
         self.work: Work | None = None
         self.unsettled: set[str] = set()
+        self._reminders: set[str] = set()
         self._at_end: dict[str, tuple[Done, Lost | None]] = {}
         self._next: tuple[Request, Done, Lost | None] | None = None
 
@@ -103,6 +104,17 @@ class Desk:
     def say(self, text: str, kind: Kind = "info", *, details: str = "") -> None:
         """Tell the user something, in the panel of step 3."""
         self.panels.train.say(text, kind=kind, details=details)
+
+    def remind(self, text: str) -> None:
+        """Say what the user has to do first; it goes when something is done: :meth:`forget_reminders`."""
+        self._reminders.add(text)
+        self.say(text, "warning")
+
+    def forget_reminders(self) -> None:
+        """Take back what the user was reminded of."""
+        if self._reminders:
+            self.panels.train.messages.withdraw(self._reminders)
+            self._reminders = set()
 
     def ask(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
         """Ask the user something, in the panel of step 3."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
-from napari_weak3d.app.commands import COMMANDS, Command
+from napari_weak3d.app.commands import COMMANDS, bind_keys
 from napari_weak3d.app.controller import Controller, controller_of
 
 _WIDTH = 380
@@ -53,23 +52,15 @@ class Dock(QWidget):
         layout.addStretch(1)
         self.setMinimumWidth(_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.shortcuts = tuple(self._bind(command) for command in COMMANDS)
+        self.steps[1].header.set_subject(panels.tool.image_name)
+        panels.tool.image_named.connect(self.steps[1].header.set_subject)
+        bind_keys(self.controller)
         panels.train.name_keys({command.verb: command.key for command in COMMANDS})
         earlier, self.controller.dock = self.controller.dock, self
         if earlier is not None:
             with suppress(LookupError, RuntimeError):  # it was closed
                 self.controller.viewer.window.remove_dock_widget(earlier)
         self.controller.choose_tool(method)
-
-    def _bind(self, command: Command) -> QShortcut:
-        """A key of the whole window: it works while one paints, too."""
-        shortcut = QShortcut(QKeySequence(command.key), self)
-        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-        shortcut.activated.connect(partial(self._call, command.verb))
-        return shortcut
-
-    def _call(self, verb: str) -> None:
-        getattr(self.controller, verb)()
 
 
 class _Tabs(QTabWidget):
@@ -124,13 +115,11 @@ class Step(QWidget):
 
     def __init__(self, title: str, body: QWidget, *, beside: QWidget | None = None) -> None:
         super().__init__()
-        self.header = QToolButton()
-        self.header.setText(title)
+        self.header = _Title(title)
         self.header.setCheckable(True)
         self.header.setChecked(True)
         self.header.setArrowType(Qt.ArrowType.DownArrow)
         self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.header.setToolTip("Fold or unfold this step")
         self.header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         font = self.header.font()
         font.setBold(True)
@@ -151,6 +140,45 @@ class Step(QWidget):
     def _fold(self, open_: bool) -> None:
         self.header.setArrowType(Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow)
         self.body.setVisible(open_)
+
+
+class _Title(QToolButton):
+    """The title of a step, and the name of what it is about, as much of that as there is room for."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title, self._subject = title, ""
+        self.setText(title)
+        self.set_subject("")
+
+    def set_subject(self, subject: str) -> None:
+        """Name what the step is about; empty: nothing."""
+        self._subject = subject
+        self.setToolTip(f"{subject}. Click to fold or unfold this step" if subject else "Fold or unfold this step")
+        self._show()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as much of the name as there is room for now."""
+        super().resizeEvent(event)
+        self._show()
+
+    def sizeHint(self) -> QSize:
+        """Give the size of the title alone: a long name must not widen the dock."""
+        hint, metrics = super().sizeHint(), self.fontMetrics()
+        beside = hint.width() - metrics.horizontalAdvance(self.text())
+        return QSize(beside + metrics.horizontalAdvance(self._title), hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def _show(self) -> None:
+        metrics, start = self.fontMetrics(), f"{self._title}: "
+        room = self.width() - (self.sizeHint().width() - metrics.horizontalAdvance(self._title))
+        room -= metrics.horizontalAdvance(start)
+        name = metrics.elidedText(self._subject, Qt.TextElideMode.ElideMiddle, max(room, 0)).replace("&", "&&")
+        text = start + name if self._subject else self._title
+        if text != self.text():
+            self.setText(text)
 
 
 def _stack(*widgets: QWidget) -> QWidget:

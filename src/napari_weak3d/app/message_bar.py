@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -125,6 +125,11 @@ class MessageBar(QFrame):
             self._questions.remove(shown)
         elif shown is not None:
             self._messages.remove(shown)
+        self._show_current()
+
+    def withdraw(self, texts: Collection[str]) -> None:
+        """Drop messages of these texts: they are not true any more."""
+        self._messages = [each for each in self._messages if each.text not in texts]
         self._show_current()
 
     def clear_messages(self) -> None:

@@ -20,18 +20,24 @@ class ToolBox(QWidget):
     -------
     chosen(method)
         The user wants another tool; it is shown when :meth:`show_tool` says so.
+    image_named(name)
+        :meth:`name_image` was called.
 
     Attributes
     ----------
     chooser
         The list of tools; the dock puts it beside the step's title. Out of sight where there is but one.
+    image_name
+        Of the image that is annotated; the dock puts it into the step's title. Empty: there is none.
     """
 
     chosen = Signal(str)
+    image_named = Signal(str)
 
     def __init__(self, tools: Sequence[Tool], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._panels = {tool.method: tool.panel for tool in tools}
+        self.image_name = ""
         self.chooser = QComboBox()
         for tool in tools:
             self.chooser.addItem(tool.words.choice, tool.method)
@@ -51,6 +57,11 @@ class ToolBox(QWidget):
         self.chooser.setCurrentIndex(self.chooser.findData(method))
         for each, panel in self._panels.items():
             panel.setVisible(each == method)
+
+    def name_image(self, name: str) -> None:
+        """Tell which image is annotated: step 1 may show another one."""
+        self.image_name = name
+        self.image_named.emit(name)
 
     def set_busy(self, busy: bool) -> None:
         """While a job runs the tool stays."""

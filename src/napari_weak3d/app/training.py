@@ -94,7 +94,7 @@ class Training(QObject):
         if obstacle is None or (asked is not None and obstacle.text == asked.text):
             self._submit(start)
         elif not obstacle.answers:
-            desk.say(obstacle.text, "warning")
+            desk.remind(obstacle.text)
         else:
             answers = {name: partial(self._answer, act, start, obstacle) for name, act in obstacle.answers.items()}
             desk.ask(obstacle.text, answers)
@@ -264,6 +264,10 @@ class Training(QObject):
     def suggest(self) -> None:
         """Ask the last model which slice to paint next; without one the tool goes on evenly spaced."""
         desk, model_id = self._desk, self._suggesting_model()
+        if isinstance(desk.jobs.request, Suggest):
+            return  # the answer is on its way
+        if model_id is not None and desk.busy:
+            desk.say("While something runs the model is not asked for the next slice: here is an evenly spaced one")
         if model_id is None or desk.work is None or desk.project is None or desk.jobs.state is not JobState.IDLE:
             desk.tool.show_suggestion(())
             return
