@@ -19,13 +19,17 @@ class Weak3DError(Exception):
         What it is about: a config field, a file, or a layer's name. Empty where there is no such thing.
     value
         The offending value, as it came in.
+    option
+        How the command line does what the message says: "with --annotated z:3,10". Only the command line says it: who
+        sits in front of the app has never seen an option. Empty where there is none.
     """
 
-    def __init__(self, message: str, *, where: str = "", value: object = None) -> None:
+    def __init__(self, message: str, *, where: str = "", value: object = None, option: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.where = where
         self.value = value
+        self.option = option
 
 
 class VolumeError(Weak3DError):

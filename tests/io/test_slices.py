@@ -100,7 +100,7 @@ def test_the_given_background_wins(tmp_path):
 
 def test_a_background_that_cannot_be_is_refused(tmp_path):
     save(tmp_path / "paint.tif", (2, 0), (3, 0))
-    with pytest.raises(AnnotationError, match=r"values 2, 3 are painted.*--background"):
+    with pytest.raises(AnnotationError, match=r"values 2, 3 are painted.*say which is background"):
         read_slices(tmp_path / "paint.tif", volume=VOLUME)
     with pytest.raises(AnnotationError, match="background 7 is not painted"):
         read_slices(tmp_path / "paint.tif", volume=VOLUME, background=7)
@@ -188,16 +188,24 @@ def test_slices_written_are_read_back(tmp_path_factory, data):
     [
         ([], ((0, 1),), "classes", "nothing is painted on raw"),
         ([], None, "objects", "nothing is painted on raw"),
-        ([(1, 0)], None, "classes", "only class 1 .*--annotated"),
+        ([(1, 0)], None, "classes", "only class 1 .*say which slices are complete"),
         ([(1, 0)], ((0, 5),), "classes", r"slice z:5 is out of range: raw has 5 slices along z, 0 to 4"),
         ([(1, 0)], ((1, 6),), "classes", r"slice y:6 is out of range: raw has 6"),
-        ([(1, 0)], None, "objects", "1 objects .*--annotated"),
+        ([(1, 0)], None, "objects", "1 objects .*say which slices are complete"),
     ],
 )
 def test_paint_to_learn_nothing_from_is_refused(tmp_path, painted, annotated, paint, words):
     save(tmp_path / "paint.tif", *painted)
     with pytest.raises(AnnotationError, match=words):
         read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=annotated, paint=paint)
+
+
+def test_what_is_refused_names_the_option_for_the_command_line_alone(tmp_path):
+    save(tmp_path / "paint.tif", (1, 0))
+    with pytest.raises(AnnotationError) as refused:
+        read_slices(tmp_path / "paint.tif", volume=VOLUME)
+    assert "--" not in refused.value.message
+    assert refused.value.option == "with --annotated z:3,10"
 
 
 def test_complete_slices_painted_all_over_with_one_class_are_refused(tmp_path):

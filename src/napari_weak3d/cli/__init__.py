@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options = make_parser().parse_args(_join_negative_values(sys.argv[1:] if arguments is None else arguments))
             print_report(options.run(options), form="json" if options.json else "text")
         except Weak3DError as error:
-            return _complain(error.message)
+            return _complain(", ".join(filter(None, (error.message, error.option))))
         except OSError as error:  # what no reader or writer foresaw: say it, without a traceback
             return _complain(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
         except MemoryError:

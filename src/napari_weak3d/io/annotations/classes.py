@@ -74,9 +74,10 @@ def _find_background(
     if len(painted) > 1:
         raise AnnotationError(
             f"the values {', '.join(map(str, painted))} are painted, and 1 (background, if nothing is said) is not "
-            f"among them: say which is background, with --background",
+            f"among them: say which is background",
             where="background",
             value=tuple(painted),
+            option="with --background",
         )
     return None
 
@@ -91,7 +92,8 @@ def _check_given(background: int, painted: Sequence[int], *, has_complete: bool)
     if background not in painted and not has_complete:
         raise AnnotationError(
             f"background {background} is not painted (painted: {', '.join(map(str, painted)) or 'nothing'}) and no "
-            f"slice is complete: correct it, or say which slices are complete, with --annotated z:3,10",
+            f"slice is complete: correct it, or say which slices are complete",
             where="background",
             value=background,
+            option="with --annotated z:3,10",
         )

@@ -155,8 +155,9 @@ def check_slices(slices: Slices, volume: Volume) -> None:
     elif not slices.annotated:
         raise AnnotationError(
             f"{len(painted)} objects are painted on {volume.name} and nothing is background: say which slices are "
-            f"complete, with --annotated z:3,10",
+            "complete",
             where="annotated",
+            option="with --annotated z:3,10",
         )
 
 
@@ -188,16 +189,18 @@ def _check_classes(slices: Slices, painted: list[int], volume: Volume) -> None:
         background = [row.value for row in slices.classes if row.background]
         if not background:
             raise AnnotationError(
-                "complete slices have unpainted voxels, and no class is background: say which, with --background",
+                "complete slices have unpainted voxels, and no class is background: say which",
                 where="background",
+                option="with --background",
             )
         seen |= set(background)
     if len(seen) < 2:
         raise AnnotationError(
             f"only class {seen.pop()} is painted on {volume.name}: paint a second one (background is one too), or say "
-            f"in which slices all else is background, with --annotated z:3,10",
+            "which slices are complete: all else in them is background",
             where="annotated",
             value=painted[0],
+            option="with --annotated z:3,10",
         )
 
 

@@ -64,15 +64,17 @@ def make_scheme(samples: Sequence[Sample], *, config: BoxesConfig, start: Stored
 def _check_start(scheme: Scheme, *, channels: int, drawn: Sequence[Boxes]) -> None:
     if scheme.channels != channels:
         raise ModelError(
-            f"the model to go on from knows {scheme.channels} channel(s), not {channels}: train without --from",
+            f"the model to go on from knows {scheme.channels} channel(s), not {channels}: train a new one",
             where="from",
+            option="without --from",
         )
     values = sorted({int(value) for boxes in drawn for value in boxes.classes} - set(scheme.class_values.tolist()))
     if values:
         raise ModelError(
-            f"the model to go on from knows no boxes of class {values[0]}: train without --from",
+            f"the model to go on from knows no boxes of class {values[0]}: train a new one",
             where="from",
             value=values[0],
+            option="without --from",
         )
 
 
@@ -86,9 +88,9 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     """
     if any(getattr(stored.config, name) != getattr(learner.config, name) for name in _SAME):
         raise ModelError(
-            f"the model to go on from was trained with another {' or '.join(_SAME)}: set the same, or train without "
-            "--from",
+            f"the model to go on from was trained with another {' or '.join(_SAME)}: set the same, or train a new one",
             where="from",
+            option="without --from",
         )
     try:
         if stored.resume is not None:

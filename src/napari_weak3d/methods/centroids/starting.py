@@ -30,8 +30,9 @@ def make_scheme(samples: Sequence[Sample], annotated: Sequence[Annotated], *, st
         if start.scheme.channels != first.n_channels:
             raise ModelError(
                 f"the model to go on from knows {start.scheme.channels} channel(s), not {first.n_channels}: train "
-                "without --from",
+                "a new one",
                 where="from",
+                option="without --from",
             )
         return start.scheme
     return Scheme(first.n_channels, first.spacing, first.unit, choose_look(annotated), choose_merge_distance(annotated))
@@ -48,8 +49,9 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     if any(getattr(stored.config, name) != getattr(learner.config, name) for name in ("width", "levels")):
         raise ModelError(
             "the model to go on from was trained with another width or number of levels: set the same, or train "
-            "without --from",
+            "a new one",
             where="from",
+            option="without --from",
         )
     unfinished = stored.resume is not None
     for number in (CENTRES, MASKS):

@@ -34,9 +34,9 @@ def make_scheme(samples: Sequence[Sample], *, start: Stored | None) -> Scheme:
     backgrounds = {row.value for item in annotations for row in item.classes if row.background}
     if len(backgrounds) > 1:
         raise AnnotationError(
-            f"the background has different values, {sorted(backgrounds)}, in different annotations: say which, with "
-            "--background",
+            f"the background has different values, {sorted(backgrounds)}, in different annotations: say which",
             where="background",
+            option="with --background",
         )
     channels = {volume.n_channels for volume in volumes}
     if len(channels) > 1:
@@ -62,15 +62,17 @@ def _adopt(old: Scheme, fresh: Scheme) -> Scheme:
         raise ModelError(
             f"the model to go on from knows {old.paint} in {old.channels} channel(s)"
             + (f", but not the class {unknown[0]}" if unknown else f", not {fresh.paint} in {fresh.channels}")
-            + ": train without --from",
+            + ": train a new one",
             where="from",
+            option="without --from",
         )
     backgrounds = [{row.value for row in scheme.classes if row.background} for scheme in (old, fresh)]
     if backgrounds[0] != backgrounds[1]:
         raise ModelError(
             f"the background was {sorted(backgrounds[0])} in the model to go on from and is {sorted(backgrounds[1])} "
-            "now: say which, with --background",
+            "now: say which",
             where="background",
+            option="with --background",
         )
     return old
 
@@ -113,8 +115,9 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     if any(getattr(stored.config, name) != getattr(learner.config, name) for name in same):
         raise ModelError(
             "the model to go on from was trained with another network, width or number of levels: set the same, or "
-            "train without --from",
+            "train a new one",
             where="from",
+            option="without --from",
         )
     learner.calibration = stored.calibration
     unfinished = stored.resume is not None and len(stored.resume) == len(learner.members)
