@@ -152,16 +152,67 @@ def test_model_without_weights_is_told_in_one_line(model, capsys):
     assert "model" in refuse("segment model cells.tif --out labels.tif", capsys)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits on file size are a Unix thing")
-def test_full_disk_leaves_nothing_half_written(capsys):
+def run_on_full_disk(line: str, *, largest: int) -> str:
+    """Run a line that has to be refused where no file can grow beyond this size; the last line that it says."""
     code = (
         "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, {largest}))\n"
         "from napari_weak3d.cli import main\n"
-        "sys.exit(main('weaken paint.tif --to slices --paint objects --out weak.tif'.split()))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
     )
-    before = sorted(Path().iterdir())
-    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)
+    words = [sys.executable, "-B", "-c", code, *line.split()]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: cannot write weak.tif")
-    assert sorted(Path().iterdir()) == before
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def all_files() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+full_disk = pytest.mark.skipif(sys.platform == "win32", reason="limits on file size are a Unix thing")
+TINY = "--annotated z:4 --set width=4 levels=2 members=1 patch=32 pixels=2048 --device cpu"
+
+
+@full_disk
+def test_full_disk_leaves_nothing_half_written():
+    before = all_files()
+    said = run_on_full_disk("weaken paint.tif --to slices --paint objects --out weak.tif", largest=100)
+    assert said.startswith("error: cannot write weak.tif")
+    assert all_files() == before
+
+
+@full_disk
+@pytest.mark.slow
+def test_full_disk_while_training_leaves_the_old_model_whole_and_a_folder_to_try_again():
+    line = f"{TRAIN} {TINY} --steps"
+    for largest in (100, 10_000):  # the first file does not fit, or a later one
+        assert run_on_full_disk(f"{line} 2", largest=largest).startswith("error: cannot write model")
+        assert not any(Path("model").iterdir())
+    assert main(f"{line} 2".split()) == 0
+    before = all_files()
+    assert run_on_full_disk(f"{line} 3 --from model", largest=10_000).startswith("error: cannot write model")
+    assert all_files() == before
+    assert main(f"{line} 3 --from model".split()) == 0
+
+
+@full_disk
+@pytest.mark.slow
+def test_full_disk_while_segmenting_leaves_no_part_of_the_results():
+    assert main(f"{TRAIN} {TINY} --steps 2".split()) == 0
+    assert main(["segment", "model", "cells.tif", "--out", "labels.tif"]) == 0
+    fits = Path("labels.tif").stat().st_size
+    Path("labels.tif").write_text("old")
+    before = all_files()
+    line = "segment model cells.tif --objects objects.csv --out labels.tif --uncertainty unsure.tif"
+    assert "cannot write unsure.tif" in run_on_full_disk(line, largest=fits)
+    assert all_files() == before
+
+
+@pytest.mark.slow
+def test_a_folder_of_a_training_that_was_killed_can_be_used_again():
+    Path("model").mkdir()
+    Path("model/log.csv").touch()
+    assert main(f"{TRAIN} {TINY} --steps 2".split()) == 0
+    assert Path("model/model.json").is_file()

@@ -102,7 +102,7 @@ def test_no_sample_is_refused(config, tmp_path):
 
 def test_a_folder_with_other_things_is_not_written_to(sample, config, tmp_path):
     (tmp_path / "thesis.txt").write_text("all of it")
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="holds other things"):
         next(workflow.train("slices", [sample], config=config, out=tmp_path))
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 

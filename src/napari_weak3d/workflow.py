@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from napari_weak3d import methods
 from napari_weak3d.config import TrainConfig
-from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError, Weak3DError
+from napari_weak3d.errors import AnnotationError, ModelError, VolumeError, Weak3DError
 from napari_weak3d.io.annotations import check_boxes, check_centroids, check_clicks, check_drawn, check_slices
 from napari_weak3d.io.labels import check_same_shape
-from napari_weak3d.io.models import read_method
+from napari_weak3d.io.models import check_model_out, read_method
 from napari_weak3d.io.volumes import check_image
 from napari_weak3d.messages import Command
 from napari_weak3d.metrics import box_scores, instance_scores, marker_scores
@@ -80,7 +80,7 @@ def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: P
         check_clicks(samples)
     if info.annotation == "Boxes":
         check_drawn(samples)
-    _check_out(out)
+    check_model_out(out)
     # Only now: with torch it takes seconds, and what is wrong should be said at once.
     model_class = methods.load_object(info.model)
     beginning = None if start is None else _load(start, method=method)
@@ -297,18 +297,6 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
                 where="region",
                 value=(low, high),
             )
-
-
-def _check_out(out: Path) -> None:
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not there.is_dir():
-        raise StorageError(
-            f"{there} is a file: choose a folder for the model with --out", where="--out", value=str(out)
-        )
-    if out.is_dir() and any(out.iterdir()) and not (out / "model.json").exists():
-        raise StorageError(
-            f"{out} holds other files and is no model: choose a new folder with --out", where="--out", value=str(out)
-        )
 
 
 def _require_clicks(model: Path, *, option: str) -> None:

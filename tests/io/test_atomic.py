@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_weak3d.errors import StorageError
-from napari_weak3d.io.atomic import atomic_file, atomic_folder
+from napari_weak3d.io.atomic import all_or_none, atomic_file, atomic_folder, remove_file
 from napari_weak3d.io.volumes import write_labels
 
 
@@ -119,3 +119,44 @@ def test_a_file_in_the_place_of_a_folder_is_kept(tmp_path):
     with pytest.raises(StorageError, match="file of that name"):
         write()
     assert path.read_text() == "mine"
+
+
+def write_text(path, text):
+    with atomic_file(path) as temporary:
+        temporary.write_text(text)
+
+
+def test_files_that_belong_together_get_their_names_together(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "old.txt").touch()
+    with all_or_none():
+        write_text(tmp_path / "a.txt", "new")
+        with all_or_none(), atomic_folder(tmp_path / "b.zarr") as temporary:
+            (temporary / "0").write_text("chunk")
+        remove_file(tmp_path / "old.txt")
+        assert (tmp_path / "a.txt").read_text() == "old"
+        assert not (tmp_path / "b.zarr").exists()
+        assert (tmp_path / "old.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "b.zarr" / "0").read_text() == "chunk"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.zarr"]
+
+
+def test_of_files_that_belong_together_none_is_written_where_one_cannot_be(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "old.txt").touch()
+
+    def write():
+        with all_or_none():
+            write_text(tmp_path / "a.txt", "new")
+            with atomic_folder(tmp_path / "b.zarr") as temporary:
+                (temporary / "0").write_text("chunk")
+            remove_file(tmp_path / "old.txt")
+            write_text(tmp_path / "nowhere" / "c.txt", "new")
+
+    with pytest.raises(StorageError, match="nowhere"):
+        write()
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "old.txt"]
+    write_text(tmp_path / "a.txt", "alone again")
+    assert (tmp_path / "a.txt").read_text() == "alone again"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from napari_weak3d.errors import ModelError
-from napari_weak3d.io.models import MIGRATIONS, MODEL, SCHEMA, migrate, read_description, read_method
+from napari_weak3d.errors import ModelError, StorageError
+from napari_weak3d.io.models import MIGRATIONS, MODEL, SCHEMA, check_model_out, migrate, read_description, read_method
 
 
 @pytest.fixture

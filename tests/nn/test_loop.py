@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from napari_weak3d.errors import StorageError
 from napari_weak3d.messages import NewSamples, Pause, PreviewSlice, Resume, Stop
 from napari_weak3d.nn.loop import Budget, train_loop
 from napari_weak3d.types import Preview, Sample, Slices, Volume
@@ -251,3 +252,28 @@ def test_a_job_that_is_closed_does_nothing_more(clock):
     job.close()
     assert len(learner.fractions) == 1
     assert learner.calls == []
+
+
+@dataclass
+class OnFullDisk(Counter):
+    """The disk is full between these times."""
+
+    full: tuple[float, float] = (0, 50)
+
+    def save(self, fraction):
+        if self.full[0] <= self.clock.now < self.full[1]:
+            raise StorageError("cannot write model.json: the disk is full")
+        super().save(fraction)
+
+
+def test_a_full_disk_is_said_and_training_goes_on(clock):
+    learner = OnFullDisk(clock)
+    progress, stopped = finish(train_loop(learner, budget=Budget(1, steps=80, clock=clock), save_every_s=20))
+    assert stopped is False
+    assert len(learner.fractions) == 80
+    assert [time for time, _ in learner.saves] == [60, 80]
+    assert [item.message for item in progress[:20]] == ["counting"] * 20
+    assert {item.message for item in progress[20:60]} == {
+        "training goes on, unsaved: cannot write model.json: the disk is full"
+    }
+    assert {item.message for item in progress[60:]} == {"counting"}

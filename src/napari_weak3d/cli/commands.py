@@ -17,7 +17,10 @@ from napari_weak3d.cli.report import Report
 from napari_weak3d.errors import AnnotationError, Weak3DError
 
 if TYPE_CHECKING:
-    from napari_weak3d.types import IntLabels, Progress, Sample, SliceIndex, Volume
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_weak3d.types import Centroids, IntLabels, Prediction, Progress, Sample, SliceIndex, Volume
 
 
 def run_open(options: argparse.Namespace) -> Report:
@@ -87,6 +90,7 @@ def _weaken_to_boxes(labels: IntLabels, frame: Volume, *, options: argparse.Name
 
 def run_train(options: argparse.Namespace) -> Report:
     """Train a model on volumes with weak labels; Ctrl-C ends the training and keeps the model."""
+    from napari_weak3d.io.models import check_model_out
     from napari_weak3d.methods import find_method, load_config
 
     find_method(options.method)
@@ -98,7 +102,7 @@ def run_train(options: argparse.Namespace) -> Report:
     if options.masks and find_method(options.method).annotation != "Boxes":
         raise Weak3DError(f"{options.method!r} takes no --masks: they belong to boxes", where="--masks")
     config = inputs.train_config(options)
-    inputs.check_model_out(options.out)
+    check_model_out(options.out)
     if options.start:
         inputs.check_model_in(options.start)
     samples = inputs.read_samples(options)
@@ -128,19 +132,15 @@ def run_segment(options: argparse.Namespace) -> Report:
     clicks = inputs.read_clicks(options.clicks, volume=volume) if options.clicks else None
 
     from napari_weak3d import workflow
-    from napari_weak3d.cli import outputs
     from napari_weak3d.cli.bar import follow
 
     wanted = [name for name in ("classes", "uncertainty") if getattr(options, name)]
     settings = dict(options.settings)
     prediction = follow(workflow.segment(options.model, volume, settings=settings, wanted=wanted, clicks=clicks))
-    outputs.write_prediction(
-        prediction,
-        volume,
-        labels=options.out,
-        classes=options.classes,
-        uncertainty=options.uncertainty,
-        objects=options.objects,
+    centres = (
+        workflow.find_centres(options.model, prediction, volume, settings=settings, clicks=clicks)
+        if options.centres_out
+        else None
     )
     if options.centres_out:
         centres, scores = workflow.find_centres(options.model, prediction, volume, settings=settings, clicks=clicks)

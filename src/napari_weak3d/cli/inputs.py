@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 TIFF_SUFFIXES = (".tif", ".tiff")
 LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".zarr")
-MODEL_FILE = "model.json"
-"""What makes a folder a model."""
 
 
 def check_out(path: Path, suffixes: Sequence[str], *, option: str) -> None:
@@ -30,31 +27,20 @@ def check_out(path: Path, suffixes: Sequence[str], *, option: str) -> None:
         raise StorageError(
             f"{option} {path}: the name has to end in {' or '.join(suffixes)}", where=option, value=str(path)
         )
+    if path.is_dir() and path.suffix.lower() != ".zarr":
+        raise StorageError(f"{option} {path} is a folder: name a file", where=option, value=str(path))
     if not path.parent.is_dir():
         raise StorageError(
             f"{option} {path}: there is no folder {path.parent}; make it first", where=option, value=str(path)
         )
 
 
-def check_model_out(folder: Path) -> None:
-    """Raise StorageError where a model folder cannot be made, or would mix with files that are no model."""
-    if folder.is_file():
-        raise StorageError(f"--out {folder} is a file: name a new folder", where="--out", value=str(folder))
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL_FILE).is_file():
-        raise StorageError(
-            f"--out {folder} holds other things than a model: name a new folder", where="--out", value=str(folder)
-        )
-    parent = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not os.access(parent, os.W_OK):
-        raise StorageError(
-            f"--out {folder}: you may not write to {parent}; choose another place", where="--out", value=str(folder)
-        )
-
-
 def check_model_in(folder: Path) -> None:
     """Raise ModelError where a folder is no model; what is in it the model's loader checks."""
-    if not (folder / MODEL_FILE).is_file():
-        state = f"has no {MODEL_FILE}" if folder.is_dir() else "is not a folder"
+    from napari_weak3d.io.models import MODEL
+
+    if not (folder / MODEL).is_file():
+        state = f"has no {MODEL}" if folder.is_dir() else "is not a folder"
         raise ModelError(f"{folder} {state}: name a folder that train has written", where=str(folder))
 
 

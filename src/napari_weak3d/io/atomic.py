@@ -8,6 +8,8 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_weak3d.errors import StorageError
@@ -26,6 +28,53 @@ _CAUSES = {
 }
 
 
+@dataclass(frozen=True)
+class _Held:
+    """Something written that has not its name yet: how it gets it, and how it is dropped."""
+
+    name: Callable[[], None]
+    drop: Callable[[], None]
+
+
+_held: ContextVar[dict[Path, _Held] | None] = ContextVar("_held", default=None)
+"""What an :func:`all_or_none` holds back, by the path that it is to get; None outside of one."""
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Hold back the files and folders that are written within it; on leaving without an error each gets its name.
+
+    For what belongs together: where one of them cannot be written, none takes the place of what was there. They get
+    their names in the order in which they were written (a crash between two leaves the first ones only). One within
+    another is part of the outer one. Also a decorator.
+
+    Raises
+    ------
+    StorageError
+        As for :func:`atomic_file`.
+    """
+    if _held.get() is not None:
+        yield
+        return
+    held: dict[Path, _Held] = {}
+    token = _held.set(held)
+    try:
+        yield
+        for target in list(held):
+            with _reported(target, on_error=held[target].drop):
+                held[target].name()
+            del held[target]
+    finally:
+        _held.reset(token)
+        for left in held.values():
+            left.drop()
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there; within :func:`all_or_none`, when what was written before it has its name."""
+    _name_or_hold(path, lambda: path.unlink(missing_ok=True), drop=lambda: None)
+
+
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; on leaving without an error it becomes ``path``.
@@ -40,13 +89,20 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     temporary = _temporary_name(target)
-    with _reported(target, on_error=lambda: temporary.unlink(missing_ok=True)):
+
+    def drop() -> None:
+        temporary.unlink(missing_ok=True)
+
+    def name() -> None:
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+
+    with _reported(target, on_error=drop):
         # Writers report a missing or a read-only folder in words of their own, some only as text: ask first.
         temporary.touch()
         yield temporary
         _sync(temporary)
-        os.replace(temporary, target)
-        _sync_folder(target.parent)
+        _name_or_hold(target, name, drop=drop)
 
 
 @contextmanager
@@ -63,14 +119,30 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     temporary = _temporary_name(target)
-    with _reported(target, on_error=lambda: shutil.rmtree(temporary, ignore_errors=True)):
+
+    def drop() -> None:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    def name() -> None:
+        _replace_folder(temporary, target)
+        _sync_folder(target.parent)
+
+    with _reported(target, on_error=drop):
         temporary.mkdir()
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        _replace_folder(temporary, target)
-        _sync_folder(target.parent)
+        _name_or_hold(target, name, drop=drop)
+
+
+def _name_or_hold(target: Path, name: Callable[[], None], *, drop: Callable[[], None]) -> None:
+    """Give what is written its name: now, or when :func:`all_or_none` is left."""
+    held = _held.get()
+    if held is None:
+        name()
+    else:
+        held[target] = _Held(name, drop)
 
 
 def _temporary_name(target: Path) -> Path:

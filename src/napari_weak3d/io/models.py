@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from napari_weak3d.errors import ModelError
+from napari_weak3d.errors import ModelError, StorageError
 
 MODEL = "model.json"
 SCHEMA = 1
+FILES = (MODEL, "weights.safetensors", "resume.safetensors", "log.csv", "paint.npz", "boxes.npz")
+"""What training writes into a model's folder."""
+_TEMPORARY = re.compile(r"\.\d+-\d+-(.+)")
+"""What a file is called while it is written; a training that was killed may leave one."""
 Migration: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns a description of one schema into one of the next; the number of the schema is raised for it."""
 MIGRATIONS: Mapping[int, Migration] = {}
 """For each older schema the step to the next one. A change of schema adds one line here."""
+
+
+def check_model_out(folder: Path) -> None:
+    """Make sure that a model can be written into a folder, and would not mix with anything else there.
+
+    Raises
+    ------
+    StorageError
+        It is a file; it holds other things than a model, or than what a training left that ended before its first
+        checkpoint; it cannot be made.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise _refuse_out(folder, f"{there} is a file: name a new folder")
+    if there == folder and not (folder / MODEL).is_file():
+        foreign = sorted(path.name for path in folder.iterdir() if not _is_ours(path.name))
+        if foreign:
+            raise _refuse_out(folder, f"it holds other things than a model ({foreign[0]}): name a new folder")
+    if not os.access(there, os.W_OK):
+        raise _refuse_out(folder, f"you may not write to {there}: choose another place")
+
+
+def _is_ours(name: str) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    return (match[1] if match else name) in FILES
+
+
+def _refuse_out(folder: Path, why: str) -> StorageError:
+    return StorageError(f"no model can go into {folder}: {why}", where="--out", value=str(folder), option="with --out")
 
 
 def read_method(folder: Path) -> str:

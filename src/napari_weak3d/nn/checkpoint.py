@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from napari_weak3d.errors import ModelError, StorageError
@@ -66,7 +66,7 @@ def save_members(file: Path, members: Sequence[Tensors]) -> None:
         for name, tensor in tensors.items()
     }
     with atomic_file(file) as temporary:
-        save_file(flat, temporary)
+        temporary.write_bytes(save(flat))  # safetensors' own writing tells a full disk in an error of its own
 
 
 def load_members(file: Path) -> tuple[dict[str, Tensor], ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from napari_weak3d.errors import StorageError
 from napari_weak3d.messages import Command, NewSamples, Pause, PreviewSlice, Resume, Stop
 from napari_weak3d.types import Preview, Progress, Sample, SliceIndex
 
@@ -138,6 +139,7 @@ def train_loop(learner: Learner, *, budget: Budget, until: float = 1.0, save_eve
         Whether a Stop ended it.
     """
     last_saved = last_report = budget.clock()
+    usual: str | None = None
     # A finished budget still trains one step: no model without.
     while budget.fraction < until or budget.done == 0:
         metrics = learner.step(budget.fraction)
@@ -147,9 +149,32 @@ def train_loop(learner: Learner, *, budget: Budget, until: float = 1.0, save_eve
             if (yield from talk(learner, budget=budget, metrics=metrics)):
                 return True
         if budget.clock() - last_saved >= save_every_s:
-            learner.save(budget.fraction)
+            usual = save_or_say(learner, budget.fraction, usual=usual)
             last_saved = budget.clock()
     return False
+
+
+def save_or_say(learner: Learner, fraction: float, *, usual: str | None = None) -> str | None:
+    """Write a checkpoint; where it cannot be written, say so in the notice: training is not lost before its end.
+
+    Parameters
+    ----------
+    usual
+        The notice to come back to, where the last checkpoint failed.
+
+    Returns
+    -------
+    The same for the next one; None where this one was written.
+    """
+    try:
+        learner.save(fraction)
+    except StorageError as error:
+        usual = learner.notice if usual is None else usual
+        learner.notice = f"training goes on, unsaved: {error.message}"
+        return usual
+    if usual is not None:
+        learner.notice = usual
+    return None
 
 
 def talk(learner: Learner, *, budget: Budget, metrics: Mapping[str, float]) -> Job:
@@ -192,7 +217,7 @@ def _obey(learner: Learner, command: Command | None) -> Preview | None:
 def _wait(learner: Learner, budget: Budget) -> Generator[Progress, Command | None, Command | None]:
     """Hold until Resume or Stop, answering what else is asked meanwhile; the command that ended it."""
     budget.pause()
-    learner.save(budget.fraction)
+    save_or_say(learner, budget.fraction)
     preview: Preview | None = None
     while True:
         command = yield _report(budget, {}, preview, message="paused")

@@ -12,6 +12,7 @@ import torch
 
 from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.io.annotations import check_drawn
+from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.finding import Finder, Search
@@ -32,7 +33,7 @@ from napari_weak3d.methods.boxes.volumes import annotate, view_volume
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
-from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
+from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.types import Boxes, Prediction, Progress, Region, Sample, SliceIndex, Volume
 
@@ -204,7 +205,7 @@ def _train(learner: Learner, budget: Budget) -> Job:
             return True
         if (yield from _score(learner, budget)):
             return True
-        learner.save(budget.fraction)  # now with a score
+        save_or_say(learner, budget.fraction)  # now with a score
     learner.learn(without_held_out=False)
     if budget.fraction < _SETTLED_AT:
         if (yield from train_loop(learner, budget=budget, until=min(_SETTLED_AT, until))):
@@ -280,11 +281,6 @@ class _Saver:
             for identity, greys, sample in zip(self._identities, self._greys, learner.samples, strict=True)
             if isinstance(sample.annotation, Boxes)
         )
-        make_folder(self._folder)
-        if learner.samples is not self._written:
-            write_drawn(self._folder, [each.boxes for each in known])
-            self._written = learner.samples
-        write_log(self._folder, learner.log)
         newest = learner.log[-1] if learner.log else None
         stored = Stored(
             config=learner.config,
@@ -305,7 +301,13 @@ class _Saver:
             resume=None if learner.fraction >= 1 else learner.member.state(),
             fraction=learner.fraction,
         )
-        write_model(self._folder, stored)
+        make_folder(self._folder)
+        with all_or_none():
+            if learner.samples is not self._written:
+                write_drawn(self._folder, [each.boxes for each in known])
+            write_log(self._folder, learner.log)
+            write_model(self._folder, stored)
+        self._written = learner.samples
 
 
 def _held_out(learner: Learner) -> dict[str, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_weak3d import __version__
 from napari_weak3d.errors import ModelError
-from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.atomic import atomic_file, remove_file
 from napari_weak3d.io.models import MODEL, SCHEMA, read_description
 from napari_weak3d.methods.boxes.anchors import AnchorLayer
 from napari_weak3d.methods.boxes.config import BoxesConfig
@@ -85,7 +85,7 @@ def write_model(folder: Path, stored: Stored) -> None:
     with atomic_file(folder / MODEL) as temporary:
         temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
     if stored.resume is None:
-        (folder / RESUME).unlink(missing_ok=True)
+        remove_file(folder / RESUME)
 
 
 def write_drawn(folder: Path, drawn: Sequence[Boxes]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.io.annotations import check_centroids, check_clicks
+from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
 from napari_weak3d.methods.centroids.holding_out import (
@@ -36,7 +37,7 @@ from napari_weak3d.methods.centroids.volumes import find_forgotten
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
-from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
+from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.types import Centroids, Prediction, Progress, Sample, SliceIndex, Volume
 
@@ -245,7 +246,7 @@ def _train(learner: Learner, budget: Budget) -> Job:
             return True
         if (yield from _score(learner, budget)):
             return True
-        learner.save(budget.fraction)  # now with a score
+        save_or_say(learner, budget.fraction)  # now with a score
     learner.learn_centres(without_held_out=False)
     if budget.fraction < share:
         if (yield from train_loop(learner, budget=budget, until=share)):
@@ -341,8 +342,6 @@ class _Saver:
             for identity, greys, sample in zip(self._identities, self._greys, learner.samples, strict=True)
             if isinstance(sample.annotation, Centroids)
         )
-        make_folder(self._folder)
-        write_log(self._folder, learner.log)
         newest = learner.log[-1] if learner.log else None
         stored = Stored(
             config=learner.config,
@@ -363,7 +362,10 @@ class _Saver:
             resume=None if learner.fraction >= 1 else tuple(member.state() for member in learner.members),
             fraction=learner.fraction,
         )
-        write_model(self._folder, stored)
+        make_folder(self._folder)
+        with all_or_none():
+            write_log(self._folder, learner.log)
+            write_model(self._folder, stored)
 
 
 def _held_out(learner: Learner) -> dict[str, float]:

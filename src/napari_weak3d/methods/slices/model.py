@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from napari_weak3d.errors import ModelError, VolumeError
+from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.ensemble import Ensemble, build_net
@@ -22,7 +23,7 @@ from napari_weak3d.methods.slices.suggesting import rank_slices
 from napari_weak3d.nn.checkpoint import identify, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
-from napari_weak3d.nn.loop import Budget, Job, talk, train_loop
+from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.types import Prediction, Progress, Sample, SliceIndex, Slices, Volume
 
@@ -200,10 +201,6 @@ class _Saver:
             for identity, greys, sample in zip(self._identities, self._greys, learner.samples, strict=True)
             if isinstance(sample.annotation, Slices)
         )
-        if self._written is not learner.samples:
-            write_paint(self._folder, paint)
-            self._written = learner.samples
-        write_log(self._folder, learner.log)
         calibration = learner.calibration or default_calibration(learner)
         finished = learner.fraction >= 1
         stored = Stored(
@@ -223,7 +220,12 @@ class _Saver:
             resume=None if finished else tuple(member.state() for member in learner.members),
             fraction=learner.fraction,
         )
-        write_model(self._folder, stored)
+        with all_or_none():
+            if self._written is not learner.samples:
+                write_paint(self._folder, paint)
+            write_log(self._folder, learner.log)
+            write_model(self._folder, stored)
+        self._written = learner.samples
 
 
 def _score(learner: Learner, budget: Budget) -> Job:
@@ -235,7 +237,7 @@ def _score(learner: Learner, budget: Budget) -> Job:
         if (yield from talk(learner, budget=budget, metrics=_held_out(learner))):
             return True
     learner.notice = before
-    learner.save(budget.fraction)
+    save_or_say(learner, budget.fraction)
     return (yield from talk(learner, budget=budget, metrics=_held_out(learner)))
 
 
