@@ -205,3 +205,18 @@ def test_any_volume_at_any_spacing_comes_out_finite_with_labels_that_went_in(sha
     assert patch.image.shape == image.shape
     assert torch.isfinite(patch.image).all()
     assert set(patch.labels.unique().tolist()) <= set(np.unique(labels).tolist()) | {UNLABELLED}
+
+
+def test_flat_voxels_are_zoomed_along_z_as_far_as_asked():
+    flat, free = (
+        Augmentation(flip_chance=0, rotate_chance=0, elastic_chance=0, scale_chance=1, scale=2, least_z_zoom=least)
+        for least in (0.0, 0.6)
+    )
+    for seed in range(5):
+        whole, moved = (
+            sample_grid((4, 8, 8), spacing=(5, 1, 1), augmentation=each, rng=np.random.default_rng(seed)).matrix
+            for each in (flat, free)
+        )
+        assert abs(whole[0, 0]) == 1
+        assert abs(moved[0, 0]) != 1
+        np.testing.assert_allclose(whole[1:], moved[1:])

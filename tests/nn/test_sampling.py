@@ -1,5 +1,7 @@
 """Patches around labelled voxels: which, how often, and nothing that is held out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -123,3 +125,19 @@ def test_patches_come_from_all_volumes(labels):
     batch = draw([make_source(labels), make_source(other)], n_classes=4, size=24)
     from_other = (batch.labels == 3).flatten(1).any(1)
     assert 0 < int(from_other.sum()) < 24
+
+
+def test_patches_are_centred_on_classes_as_often_as_asked(labels):
+    sources = [make_source(labels)]
+    spots = replace(find_spots(sources, n_classes=3), shares=(0.0, 0.0, 1.0))
+    rng = np.random.default_rng(0)
+    batch = draw_batch(sources, spots, size=20, shape=(1, 4, 4), augmentation=NO_AUGMENTATION, rng=rng)
+    assert (batch.labels == 2).flatten(1).any(1).all()
+
+
+def test_the_share_of_a_class_without_voxels_goes_to_the_others(labels):
+    sources = [make_source(np.where(labels == 2, 0, labels))]
+    spots = replace(find_spots(sources, n_classes=3), shares=(0.5, 0.0, 0.5))
+    rng = np.random.default_rng(0)
+    batch = draw_batch(sources, spots, size=4, shape=(1, 4, 4), augmentation=NO_AUGMENTATION, rng=rng)
+    assert (batch.labels == 0).flatten(1).any(1).all()

@@ -56,6 +56,9 @@ class Augmentation:
         Largest rotation about z, and about y and x.
     scale, axis_scale
         Largest factor on all axes together, and on each.
+    least_z_zoom
+        How much of a factor acts along z at least, 0..1, however flat the voxels are: things of another size are of
+        another size along z too. Where it acts slices do not stay whole.
     elastic_sigma_vox, elastic_step_vox
         Standard deviation of the displacement vectors and the distance between them, in voxels of the smallest
         spacing. The paper's 4 and 32 are for data of about 1.8 um per voxel, down-sampled by 2.
@@ -72,6 +75,7 @@ class Augmentation:
     scale_chance: float = 0.4
     scale: float = 1.25
     axis_scale: float = 1.1
+    least_z_zoom: float = 0.0
     elastic_chance: float = 0.3
     elastic_sigma_vox: float = 4.0
     elastic_step_vox: float = 32.0
@@ -173,7 +177,8 @@ def sample_grid(
     """Draw where each voxel of a patch comes from.
 
     Rotation and scaling act on lengths. The more z spacing exceeds in-plane spacing, from a ratio of 2 to one of 4,
-    the less z is tilted, scaled and displaced; from 4 on slices stay whole (``Grid.keeps_slices``).
+    the less z is tilted, scaled (see ``least_z_zoom``) and displaced; from 4 on slices stay whole
+    (``Grid.keeps_slices``).
 
     Parameters
     ----------
@@ -243,7 +248,8 @@ def _sample_zoom(augmentation: Augmentation, *, freedom: float, rng: np.random.G
     together = sample_factor(augmentation.scale, rng=rng)
     each = np.array([sample_factor(augmentation.axis_scale, rng=rng) for _ in range(3)])
     happens = rng.random() < augmentation.scale_chance
-    zoom = (together * each) ** [freedom, 1, 1] if happens else np.ones(3)
+    along_z = max(freedom, augmentation.least_z_zoom)
+    zoom = (together * each) ** [along_z, 1, 1] if happens else np.ones(3)
     return zoom[:, None]
 
 

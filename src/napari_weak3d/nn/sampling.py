@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -68,9 +68,19 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Spots:
-    """Where patches may be centred: for each class its labelled voxels, plane by plane."""
+    """Where patches may be centred.
+
+    Attributes
+    ----------
+    by_class
+        For each class its labelled voxels, plane by plane.
+    shares
+        How often a patch is centred on each class, 0..1; None: half of them on a class drawn evenly, the others on any
+        labelled voxel. What a class without voxels would have goes to the others.
+    """
 
     by_class: tuple[tuple[Run, ...], ...]
+    shares: tuple[float, ...] | None = None
 
     @property
     def counts(self) -> list[int]:
@@ -79,7 +89,8 @@ class Spots:
 
     def without(self, hidden: Sequence[Sequence[int]]) -> Spots:
         """The same without some planes of each source; what is left is shared, not copied."""
-        return Spots(tuple(tuple(run for run in runs if run.plane not in hidden[run.source]) for runs in self.by_class))
+        kept = tuple(tuple(run for run in runs if run.plane not in hidden[run.source]) for runs in self.by_class)
+        return replace(self, by_class=kept)
 
     def voxel(self, of_class: int, number: int) -> tuple[int, int, int, int]:
         """Give a class's voxel by its number: (source, z, y, x), in this order."""
@@ -167,7 +178,10 @@ def _draw_patch(
 def _draw_spot(spots: Spots, *, rng: np.random.Generator) -> list[int]:
     counts = np.array(spots.counts, dtype=float)
     present = (counts > 0).astype(float)
-    chances = present if rng.random() < _ANY_CLASS_CHANCE else counts
+    if spots.shares is None:
+        chances = present if rng.random() < _ANY_CLASS_CHANCE else counts
+    else:
+        chances = present * spots.shares
     of_class = int(rng.choice(len(counts), p=chances / chances.sum()))
     return list(spots.voxel(of_class, int(rng.integers(int(counts[of_class])))))
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_weak3d.methods.centroids.holding_out import (
+    HIGHEST,
     THRESHOLDS,
     USUAL,
     choose_held_out,
@@ -75,8 +76,21 @@ def test_a_second_peak_in_a_clicked_cell_is_no_mistake(make_annotated):
 
 
 def test_the_threshold_is_where_f1_is_best():
-    curve = np.where((THRESHOLDS > 0.5) & (THRESHOLDS < 0.65), 0.95, 0.7)
-    assert 0.5 < choose_threshold([(curve, 100)]) < 0.65
+    curve = np.where((THRESHOLDS > 0.12) & (THRESHOLDS < 0.19), 0.95, 0.7)
+    assert 0.12 < choose_threshold([(curve, 100)]) < 0.19
+
+
+def test_the_threshold_is_no_higher_than_smaller_cells_can_reach():
+    curve = np.where(THRESHOLDS > 0.5, 0.95, 0.7)
+    assert choose_threshold([(curve, 1000)]) <= HIGHEST
+    rising = np.linspace(0.7, 0.95, len(THRESHOLDS))
+    assert USUAL < choose_threshold([(rising, 1000)]) <= HIGHEST
+
+
+def test_few_held_out_clicks_are_doubted_however_many_were_learned_from():
+    flat = np.full(len(THRESHOLDS), 0.98)
+    one_too_many = np.where(THRESHOLDS > 0.3, 1, 2 * 38 / (38 + 39))
+    assert choose_threshold([(flat, 190), (one_too_many, 38)]) == pytest.approx(USUAL)
 
 
 def test_where_f1_is_poor_or_equal_everywhere_or_unknown_the_threshold_is_the_usual_one():

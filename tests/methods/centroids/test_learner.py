@@ -9,7 +9,7 @@ import torch
 from napari_weak3d.errors import ConfigError
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
 from napari_weak3d.methods.centroids.peaks import Peaks
-from napari_weak3d.methods.centroids.volumes import find_forgotten
+from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
 from napari_weak3d.nn.member import Member
 from napari_weak3d.types import Centroids, Sample
 
@@ -98,3 +98,12 @@ def test_only_sure_peaks_far_from_clicks_are_forgotten_cells_and_few_of_them(mak
     found = find_forgotten(many, peaks)
     assert found.points_vox.tolist() == [[6, 42, 6], [6, 4, 44]]
     assert len(find_forgotten(annotated, peaks)) == 0
+
+
+def test_masks_are_made_around_the_peaks_that_are_nearest_to_clicks(make_learner, config):
+    (annotated,) = make_learner().annotated
+    peaks = Peaks(annotated.points_vox[:2] + np.array([[0, 1, 1], [0, 0, 30.0]]), np.array([0.9, 0.8]))
+    settled = settle_clicks(annotated, peaks, config=config())
+    np.testing.assert_allclose(settled.points_vox[0], annotated.points_vox[0] + np.array([0, 1, 1]))
+    np.testing.assert_allclose(settled.points_vox[1:], annotated.points_vox[1:])
+    assert settled.cells.distance[tuple(np.rint(settled.points_vox[0]).astype(int))] < 1

@@ -69,15 +69,20 @@ def ridge(valley):
     return values
 
 
+def join_ridge(valley, *, reach, spacing=ONES):
+    values = ridge(valley)
+    return join_peaks(find_peaks(values, spacing=spacing, merge_distance=1), values, spacing=spacing, reach=reach)
+
+
 def test_peaks_on_one_plateau_are_one_and_beyond_a_valley_two():
-    flat, deep = (find_peaks(ridge(valley), spacing=ONES, merge_distance=1, reach=8) for valley in (0.75, 0.7))
+    flat, deep = (join_ridge(valley, reach=8) for valley in (0.75, 0.7))
     np.testing.assert_allclose(flat.points_vox, [[1, 1, 2 + 8 * 0.8 / 1.8]])
     assert deep.points_vox.tolist() == [[1, 1, 2], [1, 1, 10]]
 
 
 def test_a_plateau_wider_than_a_cell_may_be_is_several():
-    assert len(find_peaks(ridge(0.79), spacing=ONES, merge_distance=1, reach=7.9)) == 2
-    assert len(find_peaks(ridge(0.79), spacing=(1, 1, 0.5), merge_distance=1, reach=4)) == 1
+    assert len(join_ridge(0.79, reach=7.9)) == 2
+    assert len(join_ridge(0.79, reach=4, spacing=(1, 1, 0.5))) == 1
 
 
 def test_a_row_of_peaks_on_a_ridge_is_not_one():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_weak3d.methods.centroids.scale import measure_cells
+from napari_weak3d.methods.centroids.scale import CellLook, fill_room, measure_cells
+from napari_weak3d.methods.centroids.targets import nearest_neighbours
 
 
 def balls(radius, *, spacing=(1.0, 1.0, 1.0), sign=1, shape=(40, 60, 60), n=4):
@@ -48,3 +49,33 @@ def test_a_sixth_of_a_diameter_beside_the_middle_changes_little():
     image, clicks = balls(6)
     moved = clicks + np.random.default_rng(0).normal(0, 2, clicks.shape)
     assert measure_cells(image, moved, spacing=(1, 1, 1)).radius == pytest.approx(6, rel=0.35)
+
+
+def tissue(radius, *, n=3):
+    """Dark cells on a cubic grid that touch, bright where they do; and their middles."""
+    side = round(2 * radius)
+    places = np.indices((n * side,) * 3)
+    from_border = np.min(np.minimum(places % side, side - 1 - places % side), axis=0)
+    noise = np.random.default_rng(0).normal(0, 0.1, places.shape[1:])
+    middles = (np.moveaxis(np.indices((n,) * 3), 0, -1).reshape(-1, 3) + 0.5) * side - 0.5
+    return ((from_border < 1) + noise).astype(np.float32)[None], middles
+
+
+def test_cells_of_a_tissue_are_as_large_as_their_room_though_clicks_lie_on_membranes():
+    image, middles = tissue(6)
+    clicks = np.clip(middles + np.random.default_rng(1).normal(0, 2.5, middles.shape), 0, 35)
+    spacing = (1.0, 1.0, 1.0)
+    small = CellLook(3.0, bright_inside=False)
+    look = fill_room(small, image, clicks, spacing=spacing)
+    room = 0.5 * np.median(nearest_neighbours(clicks, spacing=spacing))
+    assert look.radius == pytest.approx(0.85 * room)
+
+
+def test_dark_holes_far_apart_and_bright_cells_stay_as_large_as_they_look():
+    spacing = (1.0, 1.0, 1.0)
+    image, clicks = balls(4, sign=-1)
+    image, clicks = np.concatenate([image, image], axis=1), np.concatenate([clicks, clicks + np.array([40, 0, 0])])
+    holes = measure_cells(image, clicks, spacing=spacing)
+    assert fill_room(holes, image, clicks, spacing=spacing) == holes
+    bright = CellLook(1.0, bright_inside=True)
+    assert fill_room(bright, *tissue(6), spacing=spacing) == bright

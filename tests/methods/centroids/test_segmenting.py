@@ -22,3 +22,13 @@ def test_where_all_was_clicked_only_sure_peaks_are_cells_that_were_forgotten():
     peaks = Peaks(np.array([[5.0, 5, 20], [5, 5, 35]]), np.array([0.9, 0.4]))
     found = add_clicks(peaks, KnownClicks("", np.array([[5.0, 5, 4]])), scheme=SCHEME, volume=VOLUME)
     assert found.points_vox[:, 2].tolist() == [4, 20]
+
+
+def test_peaks_are_joined_over_shorter_ways_in_a_volume_of_smaller_cells():
+    """Ten cells in a row, 6 apart, on a ridge that hardly falls between them; the clicked ones were twice as large."""
+    ridge = np.zeros((5, 5, 57), np.float32)
+    ridge[2, 2] = 0.6 + 0.02 * np.cos(np.arange(57) * 2 * np.pi / 6)
+    scheme = Scheme(1, (1.0, 1.0, 1.0), "um", CellLook(6.0, bright_inside=True), merge_distance=2.0, joins=True)
+    assert len(scheme.find_peaks(ridge, spacing=(1, 1, 1), threshold=0.1)) == 10
+    few = ridge[..., :24]  # too few to tell how far apart cells are
+    assert len(scheme.find_peaks(few, spacing=(1, 1, 1), threshold=0.1)) < 4

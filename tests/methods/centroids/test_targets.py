@@ -11,6 +11,7 @@ from napari_weak3d.methods.centroids.targets import (
     make_centre_map,
     nearest_neighbours,
     region_mask,
+    weigh_cells,
 )
 
 
@@ -82,3 +83,23 @@ def test_a_region_is_half_open_and_none_is_everything():
     assert mask.sum() == 4
     assert mask[0, 1:3, :2].all()
     assert region_mask(None, shape=(2, 2, 2)).all()
+
+
+def test_small_cells_weigh_as_much_as_large_ones_and_background_a_quarter_of_the_most():
+    points = [np.array([[4.0, 4, 4], [4.0, 4, 16]]), np.array([[4.0, 4, 10]])]
+    cells = [find_voronoi_cells(each, shape=(9, 9, 21), spacing=(1, 1, 1)) for each in points]
+    maps = [
+        make_centre_map(each, reach=reach, sharpness=2, spacing=(1, 1, 1))
+        for each, reach in zip(cells, (4, 6), strict=True)
+    ]
+    weights = weigh_cells(maps, cells)
+    small, large = (float((w * m)[o.owner == 0].sum()) for w, m, o in zip(weights, maps, cells, strict=True))
+    assert small == pytest.approx(large)
+    assert set(np.unique(weights[0][maps[0] == 0])) == {0.25}
+    assert max(weight.max() for weight in weights) <= 1
+
+
+def test_weights_of_volumes_without_clicks_are_those_of_background():
+    cells = find_voronoi_cells(np.zeros((0, 3)), shape=(2, 3, 4), spacing=(1, 1, 1))
+    (weight,) = weigh_cells([np.zeros((2, 3, 4), np.float32)], [cells])
+    assert (weight == 0.25).all()

@@ -23,6 +23,8 @@ THRESHOLDS = np.linspace(0.1, 0.8, 29)
 """Thresholds of peaks in question."""
 USUAL = 0.25
 """Threshold as long as nothing is known (ours)."""
+HIGHEST = 0.35
+"""Threshold that is chosen at most (ours): maps of cells two thirds as large as the clicked ones are lower."""
 TRUSTED = 0.6
 """Held-out F1 below which a network knows too little to be believed, be it about thresholds or clicks (ours)."""
 _PULL = 10.0
@@ -89,15 +91,16 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     Notes
     -----
     Few clicks decide little: the threshold stays near the usual one unless F1 is clearly better elsewhere, and is the
-    usual one where F1 is poor everywhere.
+    usual one where F1 is poor everywhere. Each curve is doubted by its own number of clicks. It is never above
+    ``HIGHEST``: F1 is flat up there for cells as large as those that were clicked, and falls for smaller ones.
     """
-    told = [f1 for f1, count in curves if count and f1.max() >= TRUSTED]
+    told = [(f1, count) for f1, count in curves if count and f1.max() >= TRUSTED]
     if not told:
         return USUAL
-    mean = np.mean(told, axis=0)
+    mean = np.mean([f1 for f1, _ in told], axis=0)
     smooth = np.convolve(np.pad(mean, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-    cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL)
-    return float(THRESHOLDS[int(np.argmax(smooth - cost))])
+    cost = _PULL * np.mean([1 / count for _, count in told]) * np.abs(THRESHOLDS - USUAL)
+    return float(THRESHOLDS[int(np.argmax(np.where(THRESHOLDS <= HIGHEST, smooth - cost, -np.inf)))])
 
 
 def _count(scored: Sequence[Scored], *, threshold: float) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from napari_weak3d.methods.centroids.previewing import preview_slice
 from napari_weak3d.methods.centroids.pseudo import N_CLASSES
 from napari_weak3d.methods.centroids.refine import focal_loss, refinement_loss
 from napari_weak3d.methods.centroids.scheme import Calibration, Scheme
+from napari_weak3d.methods.centroids.targets import weigh_cells
 from napari_weak3d.methods.centroids.volumes import Annotated, annotate, make_labels, view_volume
 from napari_weak3d.nn.augment import Augmentation
 from napari_weak3d.nn.checkpoint import LogRow
@@ -37,10 +38,14 @@ AUGMENTATION = Augmentation(
     rotate_chance=0.7,
     scale_chance=0.8,
     scale=1.6,
+    least_z_zoom=0.6,
     elastic_chance=0.3,
     greys=GreyRanges(chance=0.7, gain=1.28, noise=0.3, blur_chance=0.1),
 )
 """Cells of early and late stages are found too: they are shown 0.6 to 1.6 times as large (ours)."""
+_ON_CLICKS = 0.7
+"""Share of the patches of centres around a click, evenly over clicks: drawn by voxels, large cells would be shown more
+often, and a quarter of the patches would show none (ours)."""
 _TOP = 0.7
 """The focal loss acts above this; the paper's number."""
 _BALANCE = 0.25
@@ -77,6 +82,8 @@ class Learner:
     calibration: Calibration | None = None
     f1_held_out: tuple[NDArray[np.float64], int] | None = None
     """Marker F1 at each threshold in question, and number of clicks, once they were scored."""
+    settled: list[Annotated] = field(default_factory=list)
+    """With clicks in the middle of their cells; none as long as the first network has not said where that is."""
     responses: list[NDArray[np.float32]] = field(default_factory=list)
     """Of each volume's cells, (Z, Y, X); none where pseudo labels are made of the image alone."""
     notice: str = "learning centres"
@@ -116,11 +123,16 @@ class Learner:
             make_labels(centre, each.learnable() & ~held_out if without_held_out else each.learnable())
             for centre, each, held_out in zip(maps, self.annotated, self.held_out, strict=True)
         ]
+        weights = weigh_cells(maps, [each.cells for each in self.annotated])
         sources = [
-            Source(each.view, label, centre[None], each.spacing)
-            for each, label, centre in zip(self.annotated, labels, maps, strict=True)
+            Source(each.view, label, np.stack([centre, weight]), each.spacing)
+            for each, label, centre, weight in zip(self.annotated, labels, maps, weights, strict=True)
         ]
-        spots = find_spots(sources, n_classes=2)
+        clicked = [
+            replace(source, labels=each.mark_clicks(source.labels))
+            for each, source in zip(self.annotated, sources, strict=True)
+        ]
+        spots = replace(find_spots(clicked, n_classes=2), shares=(1 - _ON_CLICKS, _ON_CLICKS))
         self._lessons[CENTRES] = Lesson(sources, spots, torch.ones(2))
 
     def learn_masks(self) -> None:
@@ -135,7 +147,7 @@ class Learner:
                 each.edges(self.config)[None],
                 each.spacing,
             )
-            for each, response in zip(self.annotated, self.responses or nothing, strict=True)
+            for each, response in zip(self.settled or self.annotated, self.responses or nothing, strict=True)
         ]
         spots = find_spots(sources, n_classes=N_CLASSES)
         weights = balance_classes(torch.tensor(spots.counts), strength=_BALANCE).to(self.compute.device)
@@ -189,12 +201,13 @@ class Learner:
         return sum(member.steps for member in self.members)
 
     def _centre_loss(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        labels, target = batch.labels.to(self.compute.device), batch.maps[:, 0].to(self.compute.device)
+        labels, (target, weight) = batch.labels.to(self.compute.device), batch.maps.to(self.compute.device).unbind(1)
         known = labels != UNLABELLED
+        counted = weight * known
 
         def loss(logits: Tensor) -> Tensor:
             entropy = F.binary_cross_entropy_with_logits(logits[:, 0], target, reduction="none")
-            mean = (entropy * known).sum() / known.sum().clamp(min=1)
+            mean = (entropy * counted).sum() / counted.sum().clamp(min=1)
             return mean + self.config.focal_weight * focal_loss(logits[:, 0], target, known=known, above=_TOP)
 
         return loss
@@ -280,6 +293,7 @@ class Learner:
             replace(annotate(sample, old.view, config=self.config), look=old.look)
             for sample, old in zip(samples, self.annotated, strict=True)
         ]
+        self.settled = []
         self.responses = []  # of other clicks: tracing them again would hold up whoever corrects
         self.learn_centres(without_held_out=self.calibration is None)
         if MASKS in self._lessons:

@@ -33,7 +33,7 @@ from napari_weak3d.methods.centroids.segmenting import find_seeds, segment_volum
 from napari_weak3d.methods.centroids.starting import go_on, make_scheme
 from napari_weak3d.methods.centroids.storage import Stored, read_model, write_model
 from napari_weak3d.methods.centroids.suggesting import rank_slices
-from napari_weak3d.methods.centroids.volumes import find_forgotten
+from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
@@ -289,6 +289,10 @@ def _settle_threshold(learner: Learner, budget: Budget) -> Job:
     threshold = choose_threshold(curves)
     learner.calibration = replace(learner.calibration, peak_threshold=threshold)
     learner.scheme = replace(learner.scheme, joins=share_of_doubles(scored, threshold=threshold) > _DOUBLES)
+    learner.settled = [
+        settle_clicks(each, peaks.above(threshold), config=learner.config)
+        for each, peaks in zip(learner.annotated, found, strict=True)
+    ]
     return False
 
 

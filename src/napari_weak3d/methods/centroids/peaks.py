@@ -50,7 +50,6 @@ def find_peaks(
     merge_distance: float,
     threshold: float = 0.05,
     blur: float = 0.0,
-    reach: float = 0.0,
 ) -> Peaks:
     """Find the local maxima of a blurred centre map (all 26 neighbours at most as high), merged where one.
 
@@ -66,8 +65,6 @@ def find_peaks(
         Least value of a maximum.
     blur
         Sigma, in the unit of the spacing: a network's maps are rough where it is unsure.
-    reach
-        As :func:`join_peaks`; 0: only distance decides.
 
     Returns
     -------
@@ -81,8 +78,7 @@ def find_peaks(
     numbers = np.arange(1, count + 1)
     points = np.array(ndimage.center_of_mass(top, plateaus, numbers)).reshape(-1, 3)
     scores = np.asarray(ndimage.maximum(values, plateaus, numbers), np.float64)
-    merged = merge_peaks(Peaks(points, scores), spacing=spacing, distance=merge_distance)
-    return join_peaks(merged, values, spacing=spacing, reach=reach)
+    return merge_peaks(Peaks(points, scores), spacing=spacing, distance=merge_distance)
 
 
 def blur_map(centre_map: NDArray[Any], *, sigma: float, spacing: Spacing) -> NDArray[np.float32]:

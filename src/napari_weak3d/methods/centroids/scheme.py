@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.methods.centroids.peaks import Peaks, blur_map, find_peaks, join_within
+from napari_weak3d.methods.centroids.peaks import Peaks, blur_map, find_peaks, join_peaks, join_within
 from napari_weak3d.methods.centroids.scale import CellLook
+from napari_weak3d.methods.centroids.targets import nearest_neighbours
 from napari_weak3d.nn.intensity import Greys
 from napari_weak3d.types import Region, Spacing
 
@@ -17,6 +18,11 @@ _BLUR = 0.15
 """Of centre maps before peaks are looked for, in radii of the typical cell (ours)."""
 JOIN_REACH = 1.5
 """Peaks up to this many radii apart may be of one cell; cells that touch are two apart (ours)."""
+_REACH_APART = 0.6
+"""Neither, of how far apart the peaks of a volume are in the median: a later stage has smaller cells, with true
+neighbours within the reach of the clicked ones (ours)."""
+_FEWEST_PEAKS = 8
+"""Fewer tell nothing of how far apart cells are."""
 _REACH_WITHIN = 2.0
 """The same where masks see no border: cells that touch are that far apart (ours)."""
 
@@ -49,14 +55,17 @@ class Scheme:
 
     def find_peaks(self, centre_map: NDArray[Any], *, spacing: Spacing, threshold: float) -> Peaks:
         """Find the centres that a map (Z, Y, X) of this model's first network shows."""
-        return find_peaks(
+        peaks = find_peaks(
             centre_map,
             spacing=spacing,
             merge_distance=self.merge_distance,
             threshold=threshold,
             blur=_BLUR * self.look.radius,
-            reach=JOIN_REACH * self.look.radius if self.joins else 0.0,
         )
+        if not self.joins:
+            return peaks
+        values = blur_map(centre_map, sigma=_BLUR * self.look.radius, spacing=spacing)
+        return join_peaks(peaks, values, spacing=spacing, reach=self._reach(JOIN_REACH, peaks, spacing=spacing))
 
     def join_within(
         self, peaks: Peaks, centre_map: NDArray[Any], inside: NDArray[np.float32], *, spacing: Spacing
@@ -65,7 +74,15 @@ class Scheme:
         if not self.joins:
             return peaks
         values = blur_map(centre_map, sigma=_BLUR * self.look.radius, spacing=spacing)
-        return join_within(peaks, values, inside, spacing=spacing, reach=_REACH_WITHIN * self.look.radius)
+        reach = self._reach(_REACH_WITHIN, peaks, spacing=spacing)
+        return join_within(peaks, values, inside, spacing=spacing, reach=reach)
+
+    def _reach(self, radii: float, peaks: Peaks, *, spacing: Spacing) -> float:
+        """Give how far apart peaks of one cell may be: so many radii, less in a volume of smaller cells."""
+        if len(peaks) < _FEWEST_PEAKS:
+            return radii * self.look.radius
+        apart = float(np.median(nearest_neighbours(peaks.points_vox, spacing=spacing)))
+        return min(radii * self.look.radius, _REACH_APART * apart)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from napari_weak3d.methods.centroids.config import CentroidsConfig, Refinement, Stain
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import make_mask_targets, make_pseudo_labels
 from napari_weak3d.methods.centroids.refine import edge_strength
-from napari_weak3d.methods.centroids.scale import CellLook, measure_cells
+from napari_weak3d.methods.centroids.scale import CellLook, fill_room, measure_cells
 from napari_weak3d.methods.centroids.targets import (
     VoronoiCells,
     choose_reach,
@@ -87,6 +88,13 @@ class Annotated:
         reach = choose_reach(self.points_vox, radius=self.look.radius, spacing=self.spacing)
         return make_centre_map(self.cells, reach=reach, sharpness=config.sharpness, spacing=self.spacing)
 
+    def mark_clicks(self, labels: NDArray[np.int16]) -> NDArray[np.int16]:
+        """(Z, Y, X) int16: 1 at the voxels that hold a click, else 0; ``UNLABELLED`` where ``labels`` is."""
+        marks = np.where(labels == UNLABELLED, UNLABELLED, 0).astype(np.int16)
+        at = tuple(np.clip(np.rint(self.points_vox).astype(int), 0, np.array(self.shape) - 1).T)
+        marks[at] = np.where(marks[at] == UNLABELLED, UNLABELLED, 1)
+        return marks
+
     def learnable(self) -> NDArray[np.bool_]:
         """(Z, Y, X) bool: known, and not around a cell that seems forgotten."""
         if not len(self.forgotten):
@@ -125,9 +133,38 @@ def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig) -> Anno
     assert isinstance(sample.annotation, Centroids)
     points, spacing = sample.annotation.points_vox, sample.volume.spacing
     known = region_mask(sample.region, shape=view.shape[1:])
-    cells = find_voronoi_cells(points, shape=view.shape[1:], spacing=spacing)
-    look = measure_cells(view.image[::2], points, spacing=spacing, signs=_SIGNS[config.stain])
-    return Annotated(view, spacing, points, cells, look, known, sample.region)
+    # From the voxels that hold them: else a click between two voxels would be the centre of nothing.
+    cells = find_voronoi_cells(np.rint(points), shape=view.shape[1:], spacing=spacing)
+    return Annotated(view, spacing, points, cells, _look_at(view, points, spacing, config), known, sample.region)
+
+
+def _look_at(view: SlabView, points: NDArray[np.float64], spacing: Spacing, config: CentroidsConfig) -> CellLook:
+    stains = view.image[::2]
+    look = measure_cells(stains, points, spacing=spacing, signs=_SIGNS[config.stain])
+    return fill_room(look, stains, points, spacing=spacing)
+
+
+def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig) -> Annotated:
+    """Move each click to the middle of its cell, as the first network sees it (ours).
+
+    Masks are first made of what lies around clicks; a click of a human hand may lie on a membrane. The paper's pseudo
+    labels come from the network's maxima too (section 3.2).
+
+    Parameters
+    ----------
+    peaks
+        Sure ones of the whole volume. A click takes the highest of those that are nearer to it than to others and
+        within a cell's radius; without one it stays.
+    """
+    points, spacing = annotated.points_vox.copy(), np.array(annotated.spacing)
+    if len(peaks):
+        apart, nearest = cKDTree(points * spacing).query(peaks.points_vox * spacing)
+        for row in np.argsort(peaks.scores, kind="stable"):  # the highest comes last, and stays
+            if apart[row] <= annotated.look.radius:
+                points[nearest[row]] = peaks.points_vox[row]
+    cells = find_voronoi_cells(points, shape=annotated.shape, spacing=annotated.spacing)
+    look = _look_at(annotated.view, points, annotated.spacing, config)
+    return replace(annotated, points_vox=points, cells=cells, look=look)
 
 
 def find_forgotten(annotated: Annotated, peaks: Peaks) -> Peaks:
