@@ -96,3 +96,21 @@ def test_there_is_a_step_from_every_older_schema():
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "nuclei").touch()
     refused(tmp_path / "nuclei")
+
+
+@pytest.mark.parametrize("left", [[], ["log.csv", "paint.npz"], [".12-34-weights.safetensors"], [MODEL, "notes.txt"]])
+def test_a_model_may_go_where_nothing_or_a_training_is(folder, left):
+    for name in left:
+        (folder / name).touch()
+    check_model_out(folder)
+    check_model_out(folder / "new" / "deep")
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", ".12-34-notes.txt", "log.csv.bak"])
+def test_a_model_may_not_go_where_other_things_are(folder, foreign):
+    (folder / foreign).touch()
+    (folder / "log.csv").touch()
+    with pytest.raises(StorageError, match=rf"nuclei.*other things than a model \({foreign}\): name a new folder"):
+        check_model_out(folder)
+    with pytest.raises(StorageError, match=rf"{foreign} is a file"):
+        check_model_out(folder / foreign)

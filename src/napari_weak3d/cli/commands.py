@@ -142,10 +142,32 @@ def run_segment(options: argparse.Namespace) -> Report:
         if options.centres_out
         else None
     )
-    if options.centres_out:
-        centres, scores = workflow.find_centres(options.model, prediction, volume, settings=settings, clicks=clicks)
-        outputs.write_centres(options.centres_out, centres, scores=scores)
+    _write_segmented(prediction, volume, options=options, centres=centres)
     return {"out": str(options.out), "objects": len(prediction.objects), "shape": list(prediction.labels.shape)}
+
+
+def _write_segmented(
+    prediction: Prediction,
+    volume: Volume,
+    *,
+    options: argparse.Namespace,
+    centres: tuple[Centroids, NDArray[np.float64]] | None,
+) -> None:
+    """Write all that was asked for, or nothing."""
+    from napari_weak3d.cli import outputs
+    from napari_weak3d.io.atomic import all_or_none
+
+    with all_or_none():
+        outputs.write_prediction(
+            prediction,
+            volume,
+            labels=options.out,
+            classes=options.classes,
+            uncertainty=options.uncertainty,
+            objects=options.objects,
+        )
+        if centres is not None:
+            outputs.write_centres(options.centres_out, centres[0], scores=centres[1])
 
 
 def run_evaluate(options: argparse.Namespace) -> Report:
