@@ -40,6 +40,7 @@ def run(line: str) -> int:
 def test_train_segment_evaluate_suggest_go_through(masks, capsys):
     assert run(f"{TRAIN} {masks} --region 0:8,0:24,0:24 {TINY}") == 0
     assert run("segment model cells.tif --out found.tif --objects objects.csv --uncertainty unsure.tif") == 0
+    assert ("shapes are guessed" in capsys.readouterr().out) == (masks == "")
     found = read_labels("found.tif")
     assert len(read_boxes("objects.csv").corners) == found.max() >= 2
     capsys.readouterr()

@@ -209,6 +209,8 @@ class Prediction:
         their class. Without: K = 1, the probability that there is an object, on a scale where ``labels`` was cut at
         0.5: no object lies below it, and what lies above may still have been too small or too flat. None where a
         method gives none.
+    notes
+        What the user should know of how it was made, a sentence each without its end.
     """
 
     labels: IntLabels
@@ -217,3 +219,4 @@ class Prediction:
     uncertainty: NDArray[np.float32] | None = None
     images: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     probabilities: NDArray[np.float16] | None = None
+    notes: tuple[str, ...] = ()

@@ -143,7 +143,8 @@ def run_segment(options: argparse.Namespace) -> Report:
         else None
     )
     _write_segmented(prediction, volume, options=options, centres=centres)
-    return {"out": str(options.out), "objects": len(prediction.objects), "shape": list(prediction.labels.shape)}
+    report = {"out": str(options.out), "objects": len(prediction.objects), "shape": list(prediction.labels.shape)}
+    return report | ({"notes": list(prediction.notes)} if prediction.notes else {})
 
 
 def _write_segmented(

@@ -39,7 +39,8 @@ def _as_text(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_as_text(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
-        return " ".join(_as_text(part) for part in value)
+        sentences = any(isinstance(part, str) and " " in part for part in value)
+        return ("; " if sentences else " ").join(_as_text(part) for part in value)
     return str(value)
 
 

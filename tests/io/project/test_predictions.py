@@ -23,6 +23,7 @@ def full():
         uncertainty=rng.random(SHAPE).astype(np.float32),
         images={"response/map": rng.random(SHAPE).astype(np.float32)},
         probabilities=rng.random((2, *SHAPE)).astype(np.float16),
+        notes=("shapes are guesses",),
     )
 
 
@@ -34,7 +35,7 @@ def test_a_prediction_comes_back_mapped(project, image):
         np.testing.assert_array_equal(getattr(found, name), getattr(prediction, name))
         assert isinstance(getattr(found, name), np.memmap)
     np.testing.assert_array_equal(found.images["response/map"], prediction.images["response/map"])
-    assert found.objects == (ROW,)
+    assert (found.objects, found.notes) == ((ROW,), prediction.notes)
     assert (found.id, found.image_id, found.model_id, found.class_table) == (place.name, image.id, "abcd1234", TABLE)
 
 

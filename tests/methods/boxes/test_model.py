@@ -138,6 +138,14 @@ def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, 
 
 
 @pytest.mark.slow
+def test_drawn_boxes_without_an_object_are_told(sample, fit, finish):
+    drawn = make_boxes([CELL, CELL, box((2, 27, 23), (10, 41, 37))])
+    _, model = finish(fit(Sample(sample.volume, drawn), steps=2))
+    _, prediction = finish(model.predict(sample.volume))
+    assert any(note.startswith("1 of the drawn boxes") for note in prediction.notes)
+
+
+@pytest.mark.slow
 def test_masks_that_were_drawn_come_out_as_they_were_drawn(trained, finish, sample):
     drawn = sample.annotation
     _, prediction = finish(BoxesModel.load(trained).predict(sample.volume))
@@ -173,6 +181,10 @@ def test_without_masks_it_says_that_shapes_are_guesses(truth, sample, fit, finis
     _, model = finish(fit(Sample(sample.volume, boxes)))
     progress, prediction = finish(model.predict(sample.volume))
     assert any("shapes are guessed" in item.message for item in progress)
+    assert any("shapes are guessed" in note for note in prediction.notes)
+    assert [row.box for row in prediction.objects if row.score == 1] == [
+        tuple(map(tuple, corners)) for corners in boxes.corners.tolist()
+    ]
     known = np.isin(prediction.labels, [row.id for row in prediction.objects if row.score == 1])
     assert instance_scores(np.where(known, prediction.labels, 0), truth).f1 == 1
 

@@ -66,6 +66,7 @@ class _Description:
     images: Mapping[str, str]
     objects: tuple[ObjectRow, ...]
     class_table: tuple[PaintClass, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def write_prediction(
@@ -99,7 +100,14 @@ def write_prediction(
     present = {name: getattr(prediction, name) for name in _ARRAYS if getattr(prediction, name) is not None}
     images = {name: f"image{number}.npy" for number, name in enumerate(prediction.images)}
     description = _Description(
-        image_id, model_id, now(), tuple(present), images, prediction.objects, class_table=class_table
+        image_id,
+        model_id,
+        now(),
+        tuple(present),
+        images,
+        prediction.objects,
+        class_table=class_table,
+        notes=prediction.notes,
     )
     with atomic_folder(target) as temporary:
         for name, array in present.items():
@@ -134,6 +142,7 @@ def read_prediction(folder: str | os.PathLike[str]) -> StoredPrediction:
         model_id=description.model_id,
         created=description.created,
         class_table=description.class_table,
+        notes=description.notes,
     )
 
 

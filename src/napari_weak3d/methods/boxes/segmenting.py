@@ -5,43 +5,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_weak3d.messages import Command, Stop
-from napari_weak3d.methods.boxes.config import BoxesConfig
-from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.guessing import guess_masks
 from napari_weak3d.methods.boxes.knowing import add_known
-from napari_weak3d.methods.boxes.masks import Pasted, find_duplicates, paste_masks
+from napari_weak3d.methods.boxes.masks import paste_masks
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
+from napari_weak3d.methods.boxes.settling import Objects, settle
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Volume
+from napari_weak3d.types import IntLabels, Prediction, Progress, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
 _FAINT = 0.5
 """Boxes down to this part of the threshold count as doubt, though they are no objects (ours)."""
-_LEAST = 1e-6
+_GUESSED = "no masks were given: shapes are guessed from boxes and brightness, and the rows of objects hold their boxes"
+_LOST = (
+    "{n} of the drawn boxes have no voxel of their own, and so no object: others fill them, or nothing is seen there"
+)
+_STOPPED = "stopped before the end: objects are missing"
 _ABOVE_HALF = np.nextafter(np.float16(0.5), np.float16(1))
-
-
-@dataclass(frozen=True, eq=False)
-class _Objects:
-    """Objects in a volume: labels (Z, Y, X) of rows + 1, highest mask probability, and doubt in 0..1."""
-
-    found: Detections
-    labels: IntLabels
-    probability: NDArray[np.float32]
-    uncertainty: NDArray[np.float32]
 
 
 def segment_volume(
@@ -62,9 +54,10 @@ def segment_volume(
         Per tile, then per some objects. Send Stop to end early: tiles that were not searched have no objects.
     """
     view = view_volume(volume)
-    scheme, notices = finder.scheme, ["finding boxes"]
+    scheme, notices, notes = finder.scheme, ["finding boxes"], []
     if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
-        notices.append(f"finding boxes; voxels differ {factor:.2g} times from those of training, check the spacing")
+        notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
+        notices.append(f"finding boxes; {notes[-1]}")
     search = Search(finder, view, volume.spacing, _FAINT * threshold, notices.append)
     stopped = False
     for done, total in search.find_boxes():
@@ -72,21 +65,26 @@ def segment_volume(
             stopped = True
             break
     found = search.merge()
-    if known is not None and not stopped:
+    drawn = None if known is None or stopped else known.boxes
+    if known is not None and drawn is not None:
         found = add_known(found, known, scheme=scheme, suppress_iou=finder.suppress_iou)
     if not finder.has_masks:
         masks = _guess(search, found.boxes)
-        message = "no masks were given: shapes are guessed from boxes and brightness"
+        notes.append(_GUESSED)
         if not stopped:
-            yield Progress(2, 2, message)
+            yield Progress(2, 2, _GUESSED)
     else:
         for done, total in search.find_masks(found.boxes):
             if not stopped and isinstance((yield Progress(total + done, 2 * total, "finding masks")), Stop):
+                stopped = True
                 break
         masks = search.masks
-    drawn = None if known is None or stopped else known.boxes
-    objects = _settle(found, masks, search, threshold=threshold, drawn=drawn)
-    return _make_prediction(objects, scheme=scheme, config=finder.config)
+    objects = settle(found, masks, search, threshold=threshold, drawn=drawn)
+    if n_lost := count_lost(objects.labels, n_drawn=0 if drawn is None else len(drawn.corners)):
+        notes.append(_LOST.format(n=n_lost))
+    if stopped:
+        notes.append(_STOPPED)
+    return _make_prediction(objects, finder=finder, notes=tuple(notes))
 
 
 def find_objects(search: Search, *, threshold: float) -> IntLabels:
@@ -111,36 +109,13 @@ def _guess(search: Search, boxes: Tensor) -> Tensor:
     return guess_masks(everything, search.pad(boxes), size=2 * finder.net.roi_size, padding=finder.config.roi_padding)
 
 
-def _settle(found: Detections, masks: Tensor, search: Search, *, threshold: float, drawn: Boxes | None) -> _Objects:
-    """Give each voxel to the object that is most probable there; faint ones only raise doubt.
-
-    Objects whose mask was drawn, which come first in the order of their boxes, are what was drawn.
-    """
-    cut = search.finder.config.mask_threshold
-    again = find_duplicates(masks, search.pad(found.boxes), shape=search.shape, threshold=cut)
-    again[: 0 if drawn is None else len(drawn.corners)] = False
-    kept = torch.from_numpy(~again)
-    found, masks = found.take(kept), masks[kept]
-    rois = search.pad(found.boxes)
-    sure = found.scores >= threshold
-    pasted: Pasted = paste_masks(masks[sure], rois[sure], shape=search.shape, threshold=cut)
-    score = found.scores
-    trust = torch.where(sure, 0.5 + 0.5 * (score - threshold) / (1 - threshold), 0.5 * score / threshold)
-    expected = paste_masks(masks * trust.clamp(0, 1)[:, None, None, None], rois, shape=search.shape).probability
-    if drawn is not None and drawn.masks is not None:
-        of_drawn = np.zeros(int(sure.sum()) + 1, np.bool_)
-        of_drawn[1 : len(drawn.has_mask) + 1] = drawn.has_mask
-        beside = of_drawn[pasted.labels] & (drawn.masks == 0)
-        painted = drawn.masks > 0
-        for image in (pasted.probability, expected):
-            image[beside], image[painted] = 0, 1
-        pasted.labels[beside] = 0
-        pasted.labels[painted] = drawn.masks[painted]
-    return _Objects(found.take(sure), pasted.labels, pasted.probability, _entropy(expected))
+def count_lost(labels: IntLabels, *, n_drawn: int) -> int:
+    """Count the drawn boxes, objects 1 to ``n_drawn`` if they are any, that have no voxel."""
+    return n_drawn - int(np.count_nonzero(np.bincount(labels.ravel(), minlength=n_drawn + 1)[1 : n_drawn + 1]))
 
 
-def _make_prediction(objects: _Objects, *, scheme: Scheme, config: BoxesConfig) -> Prediction:
-    found = objects.labels
+def _make_prediction(objects: Objects, *, finder: Finder, notes: tuple[str, ...]) -> Prediction:
+    scheme, config, found = finder.scheme, finder.config, objects.labels
     sizes = np.bincount(found.ravel(), minlength=len(objects.found) + 1)
     sizes[0] = 0
     rows = np.flatnonzero(sizes >= max(1, config.smallest_object))
@@ -153,12 +128,16 @@ def _make_prediction(objects: _Objects, *, scheme: Scheme, config: BoxesConfig) 
         replace(row, score=float(score), class_value=int(value))
         for row, score, value in zip(list_objects(labels, classes=None), scores, classes, strict=True)
     )
+    if not finder.has_masks:
+        boxes = round_boxes(objects.found.boxes[rows - 1], shape=labels.shape)
+        listed = tuple(replace(row, box=_as_corners(box)) for row, box in zip(listed, boxes, strict=True))
     probability = _rescale(objects.probability, cut=config.mask_threshold)
     if len(scheme.classes) == 2:
         return Prediction(
             labels=labels,
             objects=listed,
             uncertainty=objects.uncertainty,
+            notes=notes,
             probabilities=np.where(labels > 0, np.maximum(probability, 0.5), probability).astype(np.float16)[None],
         )
     of_voxel = np.concatenate([[0], classes]).astype(np.int32)[labels]
@@ -167,8 +146,22 @@ def _make_prediction(objects: _Objects, *, scheme: Scheme, config: BoxesConfig) 
         classes=of_voxel,
         objects=listed,
         uncertainty=objects.uncertainty,
+        notes=notes,
         probabilities=_share_out(probability, of_voxel, scheme=scheme),
     )
+
+
+def round_boxes(boxes: Tensor, *, shape: Sequence[int]) -> NDArray[np.int64]:
+    """Round found boxes (N, 2, 3) to whole voxels of a volume; each keeps one at least along every axis."""
+    found = boxes.cpu().numpy().astype(np.float64)
+    low = np.clip(np.rint(found[:, 0]), 0, np.subtract(shape, 1))
+    high = np.clip(np.rint(found[:, 1]), low + 1, shape)
+    return np.stack([low, high], axis=1).astype(np.int64)
+
+
+def _as_corners(box: NDArray[np.int64]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    (z0, y0, x0), (z1, y1, x1) = box.tolist()
+    return (z0, y0, x0), (z1, y1, x1)
 
 
 def _rescale(probability: NDArray[np.float32], *, cut: float) -> NDArray[np.float32]:
@@ -186,11 +179,3 @@ def _share_out(probability: NDArray[np.float32], classes: IntLabels, *, scheme: 
     for number, value in enumerate(scheme.class_values[1:], start=1):
         shares[number] = np.where(classes == value, object_share, 0)
     return shares
-
-
-def _entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Entropy of yes and no, in bits: 0 sure, 1 no idea."""
-    total = np.zeros(probability.shape, np.float32)
-    for share in (probability, 1 - probability):
-        total -= share * np.log2(np.maximum(share, _LEAST))
-    return total.clip(0, 1)
