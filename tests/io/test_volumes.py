@@ -445,3 +445,18 @@ def test_importing_io_loads_no_format_library_and_no_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == []
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39])
+def test_a_voxel_beyond_float32_is_named(value):
+    data = np.zeros((1, 3, 4, 5))
+    data[0, 1, 2, 3] = value
+    with pytest.raises(VolumeError, match=r"1e\+39 at z 1, y 2, x 3 .*largest number to work with is 3.4e\+38"):
+        check_image(Volume(data))
+
+
+def test_a_half_precision_image_with_an_infinite_voxel_is_told_where():
+    data = np.zeros((1, 3, 4, 5), np.float16)
+    data[0, 1, 2, 3] = np.inf
+    with pytest.raises(VolumeError, match="inf at z 1, y 2, x 3"):
+        check_image(Volume(data))

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from napari_weak3d.errors import Weak3DError
 from napari_weak3d.nn.device import Precision
 from napari_weak3d.nn.member import Compute, Member
 from napari_weak3d.nn.unet import PlanarUNet
@@ -121,3 +122,33 @@ def test_with_frozen_norms_it_trains_as_it_predicts(image):
     assert torch.equal(member.net.down[0].norm1.running_mean, moving)
     predicting = copy.deepcopy(member.net).eval()
     assert member.step(image, bright_or_dark(image), fraction=0.9) == bright_or_dark(image)(predicting(image)).item()
+
+
+@pytest.mark.parametrize("spoiled", [float("nan"), float("inf")])
+def test_a_batch_that_is_not_finite_teaches_nothing(image, spoiled):
+    member = make()
+    train(member, image, range(3))
+    before = {name: value.clone() for name, value in member.state().items()}
+    bad = image.clone()
+    bad[0, 0, 0, 3, 4] = spoiled
+
+    loss = member.step(bad, bright_or_dark(image), fraction=0.1)
+
+    assert not torch.tensor(loss).isfinite()
+    after = member.state()
+    assert all(value.isfinite().all() for value in after.values())
+    for name, value in before.items():
+        if "running" not in name and "num_batches" not in name and name != "steps":
+            assert torch.equal(after[name], value), name
+    assert after["steps"] == 4  # the next batch is another one
+    losses = train(member, image, range(4, 40))
+    assert losses[-1] < 0.7 * losses[0]
+    assert all(value.isfinite().all() for value in member.snapshot().state_dict().values())
+
+
+def test_a_training_that_went_astray_is_ended_with_advice(image):
+    member = make()
+    bad = torch.full_like(image, float("nan"))
+    with pytest.raises(Weak3DError, match=r"lower\s+learning_rate, which is 0.01"):
+        train(member, bad, range(40))
+    assert all(value.isfinite().all() for value in member.averaged.state_dict().values())

@@ -30,6 +30,7 @@ from napari_weak3d.types import RELATIVE, Spacing, Volume
 
 __all__ = ["AxesWarning", "SpacingWarning", "check_image", "read_labels", "read_volume", "write_image", "write_labels"]
 
+_LARGEST = float(np.finfo(np.float32).max)
 _BLOCK_VOXELS = 2**24  # 64 MB as float32
 
 
@@ -106,8 +107,8 @@ def check_image(volume: Volume) -> None:
     Raises
     ------
     VolumeError
-        A voxel is NaN or infinite (the first is named); all voxels of every channel have the same value; the lengths
-        look as if channels were the last axis.
+        A voxel is NaN, infinite or beyond what float32 holds (the first is named); all voxels of every channel have the
+        same value; the lengths look as if channels were the last axis.
     """
     if looks_channels_last(volume.shape):
         raise VolumeError(
@@ -123,7 +124,8 @@ def check_image(volume: Volume) -> None:
         highest.append(max(high for _, high in ranges))
     if lowest == highest:
         raise VolumeError(
-            f"{volume.name} is constant (every voxel is {lowest[0]:g}): there is nothing to learn from",
+            f"{volume.name} is constant (every voxel is {lowest[0]:g}): there is nothing to learn from; "
+            "choose another image, or look whether it was saved whole",
             where=volume.name,
             value=lowest[0],
         )
@@ -140,10 +142,18 @@ def _blocks(volume: Volume, channel: int) -> Iterator[tuple[int, Any]]:
 def _finite_range(block: Any, volume: Volume, *, channel: int, z0: int) -> tuple[float, float]:
     """Lowest and highest value of a block (Z, Y, X) that begins at slice ``z0``."""
     low, high = float(block.min()), float(block.max())
-    if np.isfinite(low) and np.isfinite(high):
+    if max(-low, high) <= _LARGEST:
         return low, high
-    z, y, x = (int(i) for i in np.unravel_index(np.argmax(~np.isfinite(block)), block.shape))
+    fits = np.abs(np.asarray(block, np.float64)) <= _LARGEST
+    z, y, x = (int(i) for i in np.unravel_index(np.argmin(fits), block.shape))
     value = float(block[z, y, x])
+    if np.isfinite(value):
+        raise VolumeError(
+            f"{volume.name} holds {value:g} at z {z0 + z}, y {y}, x {x} (channel {channel}); the largest number to "
+            f"work with is {_LARGEST:.2g}: divide the image, or replace such voxels",
+            where=volume.name,
+            value=value,
+        )
     raise VolumeError(
         f"{volume.name} holds {value} at z {z0 + z}, y {y}, x {x} (channel {channel}): replace NaN and infinite voxels "
         f"by numbers",

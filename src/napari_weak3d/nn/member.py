@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from napari_weak3d.errors import Weak3DError
 from napari_weak3d.nn.adamw import AdamW
 from napari_weak3d.nn.device import Precision
 
@@ -30,6 +32,9 @@ _IMAGES_KEPT = 4
 """Batches that statistics are measured on."""
 _POWER = 0.9
 """Of the polynomial fall of the learning rate."""
+_LOST_STEPS = 30
+"""Steps in a row without a finite gradient after which a training is lost. Half precision looks for its scale in the
+first ones: it begins at two to the power of 16 and halves at each (ours)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Member:
         self.steps = 0
         self._last_images: deque[Tensor] = deque(maxlen=_IMAGES_KEPT)
         self._learning_rate = learning_rate
+        self._lost_steps = 0
         self._optimizer = AdamW(self.net.parameters(), learning_rate=learning_rate, weight_decay=_WEIGHT_DECAY)
         self._scaler = torch.amp.GradScaler(enabled=compute.precision.needs_scaler)
 
@@ -105,7 +111,15 @@ class Member:
         return self.learn(image, measure, fraction=fraction)
 
     def learn(self, image: Tensor, measure: Measure, *, fraction: float) -> float:
-        """Take one step on a batch as :meth:`step` does, for networks that say more than one image."""
+        """Take one step on a batch as :meth:`step` does, for networks that say more than one image.
+
+        A batch whose gradient is not finite teaches nothing: weights and averages stay, and the next one is waited for.
+
+        Raises
+        ------
+        Weak3DError
+            That happened many times in a row.
+        """
         warm = min(1.0, (self.steps + 1) / _WARM_UP)
         self._optimizer.learning_rate = self._learning_rate * warm * max(1e-3, 1 - fraction) ** _POWER
         self._freeze_norms(fraction >= self._freeze_norms_at)
@@ -114,10 +128,15 @@ class Member:
         value = measure(self.net, self.compute.to_device(image))
         self._scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)  # type: ignore[arg-type]  # it only looks for the gradients
-        nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
-        self._scaler.step(self._optimizer)  # type: ignore[arg-type]
-        self._scaler.update()
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
+        self._count_lost(is_lost=not math.isfinite(norm.item()))
+        if not self._lost_steps or self._scaler.is_enabled():  # the scaler leaves out such steps by itself, and counts
+            self._scaler.step(self._optimizer)  # type: ignore[arg-type]
+            self._scaler.update()
         self.steps += 1
+        if not math.isfinite(value.item()):
+            self._restore_statistics()
+            return value.item()
         self._last_images.append(image)
         self._average()
         return value.item()
@@ -147,6 +166,23 @@ class Member:
             self._frozen = frozen
             for norm in _norms(self.net):
                 norm.train(not frozen)
+
+    def _count_lost(self, *, is_lost: bool) -> None:
+        self._lost_steps = self._lost_steps + 1 if is_lost else 0
+        if self._lost_steps >= _LOST_STEPS:
+            raise Weak3DError(
+                f"the training went astray: the loss was no finite number for {_LOST_STEPS} steps in a row; lower "
+                f"learning_rate, which is {self._learning_rate:g}, or look for extreme values in the images",
+                where="learning_rate",
+                value=self._learning_rate,
+            )
+
+    @torch.no_grad()
+    def _restore_statistics(self) -> None:
+        """Take back what a batch that is not finite left in the running statistics of the norms."""
+        for mean, now in zip(self.averaged.buffers(), self.net.buffers(), strict=True):
+            if now.dtype.is_floating_point and not now.isfinite().all():
+                now.copy_(mean)
 
     @torch.no_grad()
     def _average(self) -> None:
