@@ -11,9 +11,10 @@ from napari_weak3d.methods.boxes.targets import IGNORED, AnchorTargets
 KINDS = list(BoxLoss)
 
 
-def targets_of(classes, offsets=None):
+def targets_of(classes, offsets=None, weights=None):
     told = torch.tensor(classes)
-    return AnchorTargets(told, torch.zeros(len(told), 6) if offsets is None else offsets, told > 0)
+    weights = torch.ones(len(told)) if weights is None else torch.tensor(weights)
+    return AnchorTargets(told, torch.zeros(len(told), 6) if offsets is None else offsets, told > 0, weights)
 
 
 def sure_of(classes, *, n_classes=3):
@@ -130,3 +131,14 @@ def test_without_any_mask_the_mask_loss_is_zero_and_can_be_stepped_on():
     loss.backward()
     assert loss == 0
     assert (logits.grad == 0).all()
+
+
+def test_an_object_of_many_anchors_weighs_as_much_as_one_of_few():
+    logits, offsets = torch.zeros(5, 2, requires_grad=True), torch.ones(5, 6, requires_grad=True)
+    targets = targets_of([1, 1, 1, 1, 0], weights=[1 / 3, 1 / 3, 1 / 3, 1.0, 1.0])
+    losses = box_losses(logits, offsets, targets=targets, kind=BoxLoss.FOCAL)
+    (losses.classes + losses.offsets).backward()
+    for gradient in (logits.grad, offsets.grad):
+        torch.testing.assert_close(gradient[:3].sum(0), gradient[3])
+    even = box_losses(logits, offsets, targets=targets_of([1, 1, 1, 1, 0]), kind=BoxLoss.FOCAL)
+    torch.testing.assert_close(losses.classes, even.classes)  # among themselves only, not against the background

@@ -139,3 +139,13 @@ def test_ignored_anchors_near_a_box_tell_where_it_lies():
 @pytest.mark.parametrize("rule", [OURS, PAPER_RULE])
 def test_no_anchors_are_no_error(rule):
     assert len(match_anchors(torch.zeros(0, 2, 3), in_a_row(0), rule=rule)) == 0
+
+
+def test_anchors_of_one_object_share_its_weight():
+    rows = torch.tensor([0] * 20 + [1] * 10 + [2] + [BACKGROUND] * 3)
+    anchors = in_a_row(*range(34))
+    targets = make_targets(rows, anchors, truth=in_a_row(0, 50, 90), classes=torch.tensor([1, 1, 1]))
+    assert targets.weights[:20].sum() == pytest.approx(1)
+    assert targets.weights[20:30].sum() == pytest.approx(1)
+    assert targets.weights[30] == 1 / 8  # a box with a single anchor is no eighth of the batch
+    assert (targets.weights[31:] == 1).all()

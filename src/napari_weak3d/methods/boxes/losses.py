@@ -42,8 +42,9 @@ def box_losses(logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind:
         Of the same anchors.
     kind
         PAPER: the mean log loss over all anchors, the smooth L1 of positives over the same number. FOCAL: the focal
-        loss over the number of positives. BALANCED: the mean log loss over positives and the hardest negatives. These
-        two take the smooth L1 over the number of anchors whose offsets count.
+        loss over the number of positives, objects weighing alike (ours). BALANCED: the mean log loss over positives and
+        the hardest negatives. These two take the smooth L1 over the number of anchors whose offsets count, objects
+        weighing alike.
 
     Returns
     -------
@@ -60,18 +61,25 @@ def box_losses(logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind:
         n_anchors = counted.sum().clamp(min=1)
         errors = F.smooth_l1_loss(offsets[where], targets.offsets[where], reduction="sum")
         return BoxLosses(F.cross_entropy(logits[counted], told, reduction="sum") / n_anchors, errors / n_anchors)
-    score = _focal_loss if kind is BoxLoss.FOCAL else _balanced_loss
-    errors = F.smooth_l1_loss(offsets[where], targets.offsets[where], reduction="sum", beta=_BEND)
-    return BoxLosses(score(logits[counted], told), errors / where.sum().clamp(min=1))
+    errors = F.smooth_l1_loss(offsets[where], targets.offsets[where], reduction="none", beta=_BEND).sum(dim=1)
+    offset_loss = (errors * targets.weights[where]).sum() / targets.weights[where].sum().clamp(min=1e-6)
+    if kind is BoxLoss.BALANCED:
+        return BoxLosses(_balanced_loss(logits[counted], told), offset_loss)
+    return BoxLosses(_focal_loss(logits[counted], told, weights=targets.weights[counted]), offset_loss)
 
 
-def _focal_loss(logits: Tensor, classes: Tensor) -> Tensor:
-    """Focal loss (Lin et al. 2017) of a softmax, summed over anchors, over the number of positives."""
+def _focal_loss(logits: Tensor, classes: Tensor, *, weights: Tensor) -> Tensor:
+    """Focal loss (Lin et al. 2017) of a softmax, summed over anchors, over the number of positives.
+
+    Of the (A,) weights those of positives count, against their own mean.
+    """
     losses = F.cross_entropy(logits, classes, reduction="none")
     doubt = 1 - torch.exp(-losses)
-    weights = torch.where(classes > 0, _POSITIVE_WEIGHT, 1 - _POSITIVE_WEIGHT)
+    positive = classes > 0
+    own = weights / weights[positive].mean() if positive.any() else weights
+    weighed = torch.where(positive, _POSITIVE_WEIGHT * own, 1 - _POSITIVE_WEIGHT)
     # A power of 0 has no gradient of its own: without clamping, a sure answer would give NaN.
-    return (weights * doubt.clamp(min=1e-6) ** _FOCUS * losses).sum() / (classes > 0).sum().clamp(min=1)
+    return (weighed * doubt.clamp(min=1e-6) ** _FOCUS * losses).sum() / positive.sum().clamp(min=1)
 
 
 def _balanced_loss(logits: Tensor, classes: Tensor) -> Tensor:

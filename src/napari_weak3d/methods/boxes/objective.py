@@ -86,6 +86,7 @@ class Objective:
             torch.cat([each.classes for each in told]),
             torch.cat([each.offsets for each in told]),
             torch.cat([each.told for each in told]),
+            torch.cat([each.weights for each in told]),
         )
         found = box_losses(
             out.logits.flatten(0, 1), out.offsets.flatten(0, 1), targets=targets, kind=self.config.box_loss

@@ -20,6 +20,7 @@ from napari_weak3d.types import Region
 
 BACKGROUND = -1
 IGNORED = -2
+_FEW_ANCHORS = 8
 _CANDIDATES = 4
 """Times the anchors that a box is due: among so many of its best it finds some that no other box took first."""
 
@@ -57,13 +58,24 @@ class ClippedTruth(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AnchorTargets:
-    """What each anchor should say: classes (A,) int64, 0 background, ``IGNORED`` for nothing; offsets (A, 6) float;
-    told (A,) bool, whose offsets count: those of classes above 0, and perhaps some of the ignored.
+    """What each anchor should say.
+
+    Attributes
+    ----------
+    classes
+        (A,) int64: 0 background, ``IGNORED`` for nothing.
+    offsets
+        (A, 6) float.
+    told
+        (A,) bool, whose offsets count: those of classes above 0, and perhaps some of the ignored.
+    weights
+        (A,) float: of those that tell an object, one over how many do, so that objects weigh alike; else 1.
     """
 
     classes: Tensor
     offsets: Tensor
     told: Tensor
+    weights: Tensor
 
 
 def clip_truth(boxes: Tensor, region: Region, *, least_share: float = 0.5) -> ClippedTruth:
@@ -199,4 +211,17 @@ def make_targets(
     told[positive] = classes[rows[positive]]
     offsets = anchors.new_zeros(len(anchors), 6)
     offsets[where] = encode(truth[owners[where]], anchors[where])
-    return AnchorTargets(told, offsets, where)
+    return AnchorTargets(told, offsets, where, _share_out(owners))
+
+
+def _share_out(owners: Tensor) -> Tensor:
+    """(A,) one over how many anchors have the same owner, at most one over ``_FEW_ANCHORS``; 1 without one (ours).
+
+    A large object has many anchors, a hundred times as many as a small one: counted alike, it would be all of the loss.
+    """
+    weights = torch.ones(len(owners), device=owners.device)
+    where = owners >= 0
+    if where.any():
+        counts = torch.bincount(owners[where]).clamp(min=_FEW_ANCHORS)
+        weights[where] = 1 / counts[owners[where]].float()
+    return weights
