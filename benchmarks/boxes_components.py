@@ -1,0 +1,183 @@
+"""Objects from maps of their inside and foreground: components of the one, grown back to the other.
+
+    python benchmarks/boxes_components.py DATA [--rows TEXT ...]
+
+says what is lost where such maps are free of mistakes: objects whose inside is in pieces or not there at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+from torch import Tensor
+
+from boxes_tasks import FIGURES, TASKS, Piece, annotate, read, score
+from napari_weak3d.methods.boxes.scheme import measure_drawn
+from napari_weak3d.metrics import compact_ids
+from napari_weak3d.nn.warp import UNLABELLED
+from napari_weak3d.types import Boxes, IntLabels
+from record import markdown, three
+
+Maps = NDArray[np.float32]
+"""(2, Z, Y, X): probability of inside, and of foreground, which is inside or boundary."""
+
+INSIDE, BOUNDARY = 1, 2
+N_CLASSES = 3
+_FLAT_VOX = 8
+"""Typical objects that are shorter than this along an axis have no boundary above and below, only to each other: one
+voxel on either side would take more than a quarter of them, and all of some."""
+
+
+class Thresholds(NamedTuple):
+    """What makes objects of maps.
+
+    Attributes
+    ----------
+    inside
+        Components are of voxels above this.
+    foreground
+        They grow back to voxels above this.
+    speck
+        Smaller components are dropped, as a share of the typical object's voxels.
+    """
+
+    inside: float = 0.5
+    foreground: float = 0.5
+    speck: float = 0.03
+
+
+USUAL = Thresholds()
+CHOICES = Thresholds(
+    (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),  # type: ignore[arg-type]  # of each threshold
+    (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),  # type: ignore[arg-type]
+    (0.003, 0.01, 0.03, 0.1, 0.2, 0.3),  # type: ignore[arg-type]
+)
+_ROUNDS = 2
+"""How often each threshold is chosen anew, the others being as they are."""
+
+
+def mark_classes(ids: Tensor, *, flat: Sequence[int] = ()) -> Tensor:
+    """Tell inside from boundary: the object's own voxels that touch something else by a face.
+
+    Made of patches, not of volumes: however a patch is scaled, its boundaries are one voxel thick.
+
+    Parameters
+    ----------
+    ids
+        (B, Z, Y, X) int64: objects, 0 background, ``UNLABELLED``: there nothing is told, nor where objects end.
+    flat
+        Axes along which only other objects make a boundary, not the background.
+
+    Returns
+    -------
+    (B, Z, Y, X) int64: 0, ``INSIDE``, ``BOUNDARY`` or ``UNLABELLED``.
+    """
+    touches = torch.zeros(ids.shape, dtype=torch.bool)
+    for axis in range(1, ids.ndim):
+        length = ids.shape[axis] - 1
+        one, next_one = ids.narrow(axis, 0, length), ids.narrow(axis, 1, length)
+        differ = (one != next_one) & (one != UNLABELLED) & (next_one != UNLABELLED)
+        if axis - 1 in flat:
+            differ &= (one > 0) & (next_one > 0)
+        for first in (0, 1):
+            touches.narrow(axis, first, length).logical_or_(differ)
+    return torch.where(ids > 0, torch.where(touches, BOUNDARY, INSIDE), ids)
+
+
+def find_flat(typical: Sequence[float]) -> list[int]:
+    """Tell along which axes typical objects, of these sizes (z, y, x), have no room for a boundary above and below."""
+    return [axis for axis, size in enumerate(typical) if size < _FLAT_VOX]
+
+
+def grow_components(maps: Maps, thresholds: Thresholds, *, typical_vox: float) -> IntLabels:
+    """Make objects: components of the inside, without specks, grown back to the foreground they lie in.
+
+    They meet where the inside is least probable. Foreground without a component becomes no object.
+    """
+    inside, foreground = maps
+    components, _ = ndimage.label(inside > thresholds.inside)
+    specks = np.bincount(components.ravel()) < thresholds.speck * typical_vox
+    specks[0] = True
+    components[specks[components]] = 0
+    if not components.any():
+        return np.zeros(inside.shape, np.int32)
+    where = (foreground > thresholds.foreground) | (components > 0)
+    return compact_ids(watershed(-inside, components, mask=where))[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Maps of a volume or a part of one, and its truth."""
+
+    maps: Maps
+    piece: Piece
+
+
+def choose_thresholds(occasions: Sequence[Sequence[Seen]], *, typical_vox: float) -> Thresholds:
+    """Choose what gives the best figures, those of the table, averaged; each occasion counts alike, as in ours.
+
+    One threshold at a time; it stays what it is unless another is better.
+    """
+    counted = [[seen for seen in each if score(seen.piece.truth, seen.piece)["n_true"]] for each in occasions]
+
+    @cache
+    def judge(thresholds: Thresholds) -> float:
+        means = []
+        for each in filter(None, counted):
+            scores = [
+                score(grow_components(seen.maps, thresholds, typical_vox=typical_vox), seen.piece) for seen in each
+            ]
+            figures = [np.mean([found[figure] for figure in FIGURES]) for found in scores]
+            means.append(np.average(figures, weights=[found["n_true"] for found in scores]))
+        return float(np.mean(means)) if means else 0.0
+
+    best = USUAL
+    for _ in range(_ROUNDS):
+        for name, choices in CHOICES._asdict().items():
+            best = max([best, *(best._replace(**{name: choice}) for choice in choices)], key=judge)
+    return best
+
+
+def make_true_maps(ids: IntLabels, *, flat: Sequence[int] = ()) -> Maps:
+    """Tell the maps of a network that makes no mistake."""
+    classes = mark_classes(torch.from_numpy(ids.astype(np.int64))[None], flat=flat)[0].numpy()
+    return np.stack([classes == INSIDE, classes > 0]).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rows", nargs="*", default=[], metavar="TEXT", help="parts of names of tasks")
+    options = parser.parse_args()
+    lines = []
+    for task in TASKS:
+        if options.rows and not any(text in task.name for text in options.rows):
+            continue
+        for part in (*task.learn, *task.find):
+            figures = score_true_maps(read(options.data, part, task=task))
+            lines.append([task.name, part.name, *(three(figures[figure]) for figure in FIGURES)])
+    print(markdown(["task", "volume", "detection F1", "F1", "SEG"], lines))
+
+
+def score_true_maps(piece: Piece) -> dict[str, float]:
+    """Score what the true maps of a piece give, with the thresholds that nobody has chosen."""
+    boxes = annotate(piece, fraction=1.0, contiguous=False, rng=np.random.default_rng(0)).annotation
+    assert isinstance(boxes, Boxes)
+    typical, _ = measure_drawn([boxes])
+    maps = make_true_maps(piece.truth, flat=find_flat(typical))
+    typical_vox = float(np.median(np.bincount(piece.truth.ravel())[1:]))
+    return score(grow_components(maps, USUAL, typical_vox=typical_vox), piece)
+
+
+if __name__ == "__main__":
+    main()
