@@ -113,7 +113,7 @@ class SegmentFiles:
 
 @dataclass(frozen=True)
 class Suggest:
-    """Say which ``count`` slices of an image to paint next, best first."""
+    """Say which ``count`` slices of an image to paint, or of its boxes to mask, next, best first."""
 
     job: str
     project: str
@@ -179,8 +179,8 @@ class Shown:
 class Finished:
     """A job has ended well, be it by Stop. What ``result`` holds depends on the request:
 
-    Train: model (id), metrics (the last ones), stopped. Segment: prediction (id). SegmentFiles: files, and failed as
-    pairs of file and reason. Suggest: slices as pairs of axis and index.
+    Train: model (id, or None: stopped before it had learned anything), metrics (the last ones), stopped. Segment: prediction (id). SegmentFiles: files, and failed as
+    pairs of file and reason. Suggest: slices as pairs of axis and index, or ids of boxes.
     Propose: points as z, y, x, their scores, and the radius of a typical cell; no points if it was stopped.
     """
 

@@ -297,4 +297,7 @@ class Training(QObject):
         return self._trained if self._trained in usable else (usable[-1] if usable else None)
 
     def _on_suggested(self, result: dict[str, Any]) -> None:
+        if "boxes" in result:
+            self._desk.boxing.show_suggested_boxes([int(box_id) for box_id in result["boxes"]])
+            return
         self._desk.tool.show_suggestion([(int(axis), int(index)) for axis, index in result["slices"]])

@@ -11,11 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_weak3d import methods, workflow
 from napari_weak3d.errors import StorageError, Weak3DError
 from napari_weak3d.io.models import read_description, read_method
 from napari_weak3d.io.project import (
     KINDS,
+    BoxesState,
     Kind,
     new_id,
     open_annotation,
@@ -24,8 +28,8 @@ from napari_weak3d.io.project import (
     write_prediction,
 )
 from napari_weak3d.io.volumes import read_volume, write_labels
-from napari_weak3d.messages import Command, Propose, Request, Segment, SegmentFiles, Suggest, Train
-from napari_weak3d.types import PaintClass, Progress
+from napari_weak3d.messages import Command, Propose, Request, Segment, SegmentFiles, Stop, Suggest, Train
+from napari_weak3d.types import Boxes, PaintClass, Progress
 from napari_weak3d.worker.talk import Talk
 from napari_weak3d.worker.watch import AnnotationWatch
 
@@ -64,8 +68,13 @@ def run(request: Request, talk: Talk) -> Result:
 
 
 def train(request: Train, talk: Talk) -> Result:
-    """Train on what is annotated, and on what is annotated meanwhile."""
+    """Train on what is annotated, and on what is annotated meanwhile.
+
+    A Stop that comes before the first step has been told leaves no model: it would have learned nothing. A training that
+    goes on with its own model keeps that.
+    """
     project = Path(request.project)
+    talk.advance(Progress(0, 0, "reading the image" if len(request.images) == 1 else "reading the images"))
     config = methods.load_config(request.method).from_settings(request.settings)
     watch = _watch(project, request.images, kind=_kind_of(request.method))
     start = None if request.start is None else _model_folder(project, request.start)
@@ -74,6 +83,7 @@ def train(request: Train, talk: Talk) -> Result:
     )
     metrics: dict[str, float] = {}
     command: Command | None = None
+    is_new = request.start != request.model
     with closing(job):
         while True:
             try:
@@ -85,6 +95,9 @@ def train(request: Train, talk: Talk) -> Result:
             if progress.preview is not None:
                 talk.show(progress.preview, images=request.images)
             command = talk.next_command() or watch.news()
+            if is_new and isinstance(command, Stop):
+                return {"model": None, "metrics": {}, "stopped": True}
+            is_new = False
 
 
 def segment(request: Segment, talk: Talk) -> Result:
@@ -131,10 +144,15 @@ def segment_files(request: SegmentFiles, talk: Talk) -> Result:
 
 
 def suggest(request: Suggest, talk: Talk) -> Result:
-    """Say which slices to paint next; none if it is stopped."""
+    """Say which slices to paint, or boxes to mask, next; none if it is stopped."""
     project = Path(request.project)
     model = _model_folder(project, request.model)
-    sample = read_project_sample(project, request.image, kind=_kind_of(read_method(model)))
+    kind = _kind_of(read_method(model))
+    sample = read_project_sample(project, request.image, kind=kind)
+    if isinstance(sample.annotation, Boxes):
+        rows = _follow(workflow.suggest_boxes(model, sample, count=request.count), talk)
+        ids = _ids_of(sample.annotation.corners[list(rows or ())], project, request.image)
+        return {"slices": [], "boxes": ids, "stopped": rows is None}
     job = workflow.suggest(model, sample, count=request.count)
     slices = _follow(job, talk)
     return {"slices": list(slices or ()), "stopped": slices is None}
@@ -209,6 +227,18 @@ def _kind_of(method: str) -> Kind:
     """Under which the project keeps what a method learns from."""
     noun = methods.find_method(method).annotation.lower()
     return next(kind for kind in KINDS if kind == noun)
+
+
+def _ids_of(corners: NDArray[np.int64], project: Path, image: str) -> list[int]:
+    """Find the ids of boxes (N, 2, 3) of an image; those that are no longer there are left out.
+
+    By their corners, not their rows: the user may have removed others meanwhile.
+    """
+    state = open_annotation(project, image, kind="boxes").state()
+    assert isinstance(state, BoxesState)
+    ids = {entry.corners: entry.id for entry in reversed(state.boxes) if not entry.done}
+    found = (ids.get(((z0, y0, x0), (z1, y1, x1))) for (z0, y0, x0), (z1, y1, x1) in corners.tolist())
+    return [box_id for box_id in found if box_id is not None]
 
 
 def _model_folder(project: Path, model: str) -> Path:

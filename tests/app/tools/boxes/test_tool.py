@@ -342,6 +342,22 @@ def test_next_goes_to_boxes_without_mask_and_to_suggested_slices_first(tool, han
     assert tool.work.chosen == (3,)
 
 
+def test_next_goes_to_suggested_boxes_in_their_order_and_passes_over_those_with_a_mask(tool, hand, qtbot):
+    for low in (0, 10, 20, 30):
+        hand.draw((low, 0), (low + 8, 8 + low))
+    tool.work.choose([])
+    paint_all(tool, 3)
+    tool.work.session.step("done", tool.work.session.table.with_done([3], True))
+    with qtbot.waitSignal(tool.next_requested):
+        tool.next_slice()
+    tool.show_suggested_boxes([4, 3, 99, 2])
+    assert tool.work.chosen == (4,), "not the largest in its slice"
+    tool.next_slice()
+    assert tool.work.chosen == (2,)
+    with qtbot.waitSignal(tool.next_requested):
+        tool.next_slice()
+
+
 def test_the_counter_counts(tool, hand):
     assert "Press R" in counter(tool)
     hand.draw((10, 15), (20, 30))

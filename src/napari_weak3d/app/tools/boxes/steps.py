@@ -140,24 +140,32 @@ def finish(session: BoxSession, ids: Sequence[int]) -> None:
     session.step(f"done: {count_masks(len(ids))}", session.table.with_done(ids, True))
 
 
-def next_without_mask(table: BoxTable, slices: Sequence[SliceIndex], *, after: int) -> int | None:
-    """Choose the next box to mask: the largest without one in the first of ``slices`` that has any, else the next one.
+def next_without_mask(
+    table: BoxTable, slices: Sequence[SliceIndex], *, ids: Sequence[int] = (), after: int
+) -> int | None:
+    """Choose the next box to mask.
+
+    The first of ``ids`` without a mask; else the largest without one in the first of ``slices`` that has any; else the
+    next one.
 
     Parameters
     ----------
-    slices
-        Suggested ones, best first.
+    slices, ids
+        Suggested slices and boxes, best first.
     after
         Id of the box after which to look in the list; at its end from the beginning.
     """
     rows = np.flatnonzero(~table.done)
+    bare = table.ids[rows].tolist()
+    for box_id in ids:
+        if box_id in bare:
+            return box_id
     for which in slices:
         here = rows[crosses(table.corners[rows], which)]
         if len(here):
             sizes = (table.corners[here, 1] - table.corners[here, 0]).prod(axis=1)
             return int(table.ids[here[sizes.argmax()]])
-    ids = table.ids[rows].tolist()
-    return next((each for each in ids if each > after), ids[0] if ids else None)
+    return next((each for each in bare if each > after), bare[0] if bare else None)
 
 
 def take_masks(session: BoxSession, labels: NDArray[Any], ids: Sequence[int]) -> int:

@@ -56,6 +56,7 @@ class BoxesTool(QObject):
         self._clock = EffortClock()
         self._work: BoxWork | None = None
         self._suggested: tuple[SliceIndex, ...] = ()
+        self._suggested_boxes: tuple[int, ...] = ()
         self._asked = False
         self._entries: tuple[BoxTable | None, tuple[BoxEntry, ...]] = (None, ())
         self._connect_panel()
@@ -120,7 +121,7 @@ class BoxesTool(QObject):
         if work is not None:
             work.refreshed.disconnect(self._refresh)
             work.close()
-        self._suggested, self._asked = (), False
+        self._suggested, self._suggested_boxes, self._asked = (), (), False
         self._panel.list.boxes.read_only = False
         self._refresh()
 
@@ -171,14 +172,20 @@ class BoxesTool(QObject):
         if self._work is None:
             return
         self._asked = True
-        if self._suggested:
+        if self._suggested or self._suggested_boxes:
             self._go_on()
         else:
             self.next_requested.emit()
 
     def show_suggestion(self, slices: Sequence[SliceIndex]) -> None:
         """Take suggested slices, best first. A user who waits is taken on, to a box without mask in one of them."""
-        self._suggested = tuple(slices)
+        self._suggested, self._suggested_boxes = tuple(slices), ()
+        if self._asked:
+            self._go_on()
+
+    def show_suggested_boxes(self, ids: Sequence[int]) -> None:
+        """Take the ids of boxes to mask, best first. A user who waits is taken on to the first."""
+        self._suggested, self._suggested_boxes = (), tuple(ids)
         if self._asked:
             self._go_on()
 
@@ -199,7 +206,9 @@ class BoxesTool(QObject):
         self._asked = False
         slices, self._suggested = self._suggested[:1], self._suggested[1:]
         if self._work is not None:
-            self._work.go_on(slices)
+        ids, self._suggested_boxes = self._suggested_boxes, ()
+            gone_to = self._work.go_on(slices, ids=ids)
+            self._suggested_boxes = ids[ids.index(gone_to) + 1 :] if gone_to in ids else ()
 
     def _labels_layers(self) -> list[Any]:
         return [layer for layer in self._layers.labels_layers() if not self._tools.has(layer)]

@@ -141,15 +141,22 @@ class BoxWork(QObject):
         self._preview = preview
         self._refresh()
 
-    def go_on(self, slices: Sequence[SliceIndex]) -> None:
-        """Choose and show the next box to mask: one in a suggested slice, or the next in the list."""
+    def go_on(self, slices: Sequence[SliceIndex], *, ids: Sequence[int] = ()) -> int | None:
+        """Choose and show the next box to mask: a suggested one, one in a suggested slice, or the next in the list.
+
+        Returns
+        -------
+        Its id; None where there is none, which the user is told.
+        """
         table = self.session.table
-        box_id = steps.next_without_mask(table, slices, after=self.chosen[-1] if self.chosen else 0)
+        after = self.chosen[-1] if self.chosen else 0
+        box_id = steps.next_without_mask(table, slices, ids=ids, after=after)
         if box_id is None:
             self.message.emit("Every box has a mask" if len(table) else "Draw a box first (R)")
-            return
+            return None
         self.choose([box_id])
         self.visit(box_id)
+        return box_id
 
     def set_mode(self, mode: str) -> None:
         """Let the mouse draw boxes ("add_rectangle"), or choose, move and resize them ("select")."""
@@ -310,6 +317,17 @@ class BoxWork(QObject):
         view = View(table, frozenset(self.chosen), which, deep=self._tools.in_3d, color=row.color, found=found)
         self.canvas.show(view)
         self.refreshed.emit()
+    def _find_previewed(self, which: SliceIndex | None) -> NDArray[np.int64] | None:
+        """Give the boxes of the preview, in its slice or in 3D, as long as there is a layer of it."""
+        preview = self._preview
+        if preview is None or self._layers.preview_of(preview.slice) is None:
+            return None
+        if self._tools.in_3d:
+            return preview.boxes
+        if preview.slice != which:
+            return None
+        return bounds_in(preview.labels, preview.slice) if preview.boxes is None else preview.boxes
+
 
     def _on_changed(self) -> None:
         table = self.session.table
