@@ -39,6 +39,7 @@ ALL = [
     Hello("0.1", "2.15.0+cpu", (DeviceInfo("cuda", "A card", 2**35), DeviceInfo("cpu", "x86"))),
     Advanced("j1", 3, 10, "two\nlines", {"loss": 0.25, "dice": 1.0}, 12.5),
     Shown("j1", (0, 4), "a", "/tmp/x.npy"),
+    Shown("j1", (0, 4), "a", "/tmp/x.npy", (((0, 1, 2), (3, 4, 5)),)),
     Finished("j1", {"model": "m", "metrics": {"dice": 0.5}, "stopped": True}),
     Failed("j1", "AnnotationError", "nothing is painted", "labels", 3, "tail\n"),
 ]

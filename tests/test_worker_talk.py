@@ -20,6 +20,7 @@ from napari_weak3d.messages import (
     Stop,
     Suggest,
     WireError,
+    decode,
     encode,
 )
 from napari_weak3d.samples import paint_slices
@@ -158,6 +159,12 @@ def test_preview_lies_in_its_file_when_it_is_told(talk, wire):
     (shown,) = wire.sent
     assert (shown.slice, shown.image) == ((0, 4), "b")
     assert np.array_equal(np.load(shown.file), labels)
+
+
+def test_boxes_of_a_preview_go_along(talk, wire):
+    boxes = np.array([[[0, 1, 2], [3, 4, 5]]])
+    talk.show(Preview((0, 4), np.zeros((2, 3), np.int32), boxes=boxes), images=("a",))
+    assert decode(encode(wire.sent[0])).boxes == (((0, 1, 2), (3, 4, 5)),)
 
 
 def test_preview_that_cannot_be_written_is_lost_and_nothing_else(wire, tmp_path):

@@ -150,6 +150,7 @@ class Hello:
     devices: tuple[DeviceInfo, ...] = ()
 
 
+_Point: TypeAlias = tuple[int, int, int]
 _Metric = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 
@@ -167,12 +168,16 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Shown:
-    """A preview of a slice of an image: 2D int32 in the .npy ``file``, which the reader deletes."""
+    """A preview of a slice of an image: 2D int32 in the .npy ``file``, which the reader deletes.
+
+    ``boxes``: half-open corners (low, high), zyx, of the boxes that the model sees around the slice, if it finds any.
+    """
 
     job: str
     slice: SliceIndex
     image: str
     file: str
+    boxes: tuple[tuple[_Point, _Point], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -144,11 +144,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Preview:
-    """A slice as the model sees it now: which one, and its labels (2D int32)."""
+    """A slice as the model sees it now: which one, and its labels (2D int32).
+
+    ``boxes``: (N, 2, 3) int, half-open voxels of the volume, of the objects around the slice that were seen whole; None
+    for methods that find none.
+    """
 
     slice: SliceIndex
     labels: IntLabels
     sample: int = 0
+    boxes: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
 from napari_weak3d.app.child import Child, child_command
@@ -235,7 +236,8 @@ class Jobs(QObject):
         if isinstance(report, Advanced):
             self.advanced.emit(report)
         elif labels is not None and isinstance(self._request, Train):
-            preview = Preview(report.slice, labels, self._request.images.index(report.image))
+            boxes = None if report.boxes is None else np.array(report.boxes, np.int64).reshape(-1, 2, 3)
+            preview = Preview(report.slice, labels, self._request.images.index(report.image), boxes)
             self.shown.emit(preview, report.image)
 
     def _end(self, report: Finished | Failed) -> None:

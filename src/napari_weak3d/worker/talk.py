@@ -94,7 +94,8 @@ class Talk:
         except OSError as error:
             _log.error("the preview is lost: %s", error)
             return
-        self._wire.send(Shown(self._job, preview.slice, images[preview.sample], str(file)))
+        boxes = None if preview.boxes is None else preview.boxes.tolist()
+        self._wire.send(Shown(self._job, preview.slice, images[preview.sample], str(file), boxes))
 
     def flush(self) -> None:
         """Tell the last progress, if it was held back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.segmenting import find_objects
@@ -19,9 +20,27 @@ def preview_slice(
     """Predict one slice, from the part of the volume that says something of it."""
     axis, index = where
     reach = max(2, round(_REACH * finder.scheme.largest[axis]))
-    low = max(0, index - reach)
+    low, size = max(0, index - reach), view.image.shape[1 + axis]
+    high = min(size, index + reach + 1)
     cut = [slice(None)] * 4
-    cut[1 + axis] = slice(low, index + reach + 1)
+    cut[1 + axis] = slice(low, high)
     search = Search(finder, view.image[tuple(cut)], spacing, threshold)
-    labels = find_objects(search, threshold=threshold)
-    return Preview(where, np.ascontiguousarray(labels.take(index - low, axis=axis)), sample)
+    labels, boxes = find_objects(search, threshold=threshold)
+    boxes[:, :, axis] += low
+    whole = find_whole(boxes, where, part=(low, high), size=size)
+    return Preview(where, np.ascontiguousarray(labels.take(index - low, axis=axis)), sample, boxes[whole])
+
+
+def find_whole(boxes: NDArray[np.int64], where: SliceIndex, *, part: tuple[int, int], size: int) -> NDArray[np.bool_]:
+    """Tell which boxes (N, 2, 3) were seen whole in a part of a volume, or cross the slice that it is about.
+
+    Parameters
+    ----------
+    part, size
+        From where to where the part reaches along the slice's axis, of how many slices.
+    """
+    axis, index = where
+    first, last = boxes[:, 0, axis], boxes[:, 1, axis]
+    below = (first <= part[0]) & (part[0] > 0)
+    above = (last >= part[1]) & (part[1] < size)
+    return np.asarray(~(below | above) | ((first <= index) & (index < last)))

@@ -87,8 +87,13 @@ def segment_volume(
     return _make_prediction(objects, finder=finder, notes=tuple(notes))
 
 
-def find_objects(search: Search, *, threshold: float) -> IntLabels:
-    """Find the objects of a volume or of a part of one, for a look at it: (Z, Y, X) int32."""
+def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArray[np.int64]]:
+    """Find the objects of a volume or of a part of one, for a look at it.
+
+    Returns
+    -------
+    Labels (Z, Y, X) int32, and boxes (N, 2, 3) in whole voxels, the surest first: row + 1 is the label.
+    """
     for _ in search.find_boxes():
         pass
     found = search.merge()
@@ -100,7 +105,8 @@ def find_objects(search: Search, *, threshold: float) -> IntLabels:
     else:
         masks = _guess(search, sure.boxes)
     cut = search.finder.config.mask_threshold
-    return paste_masks(masks, search.pad(sure.boxes), shape=search.shape, threshold=cut).labels
+    labels = paste_masks(masks, search.pad(sure.boxes), shape=search.shape, threshold=cut).labels
+    return labels, round_boxes(sure.boxes, shape=search.shape)
 
 
 def _guess(search: Search, boxes: Tensor) -> Tensor:

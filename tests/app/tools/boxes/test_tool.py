@@ -381,6 +381,34 @@ def test_a_preview_is_drawn_as_wires_in_its_slice_while_there_is_one(tool, layer
     assert len(wires.data) == 0
 
 
+def test_boxes_of_a_preview_are_drawn_in_its_slice_and_in_3d(tool, layers, image, viewer):
+    boxes = np.array([[[3, 10, 15], [7, 20, 30]], [[6, 0, 0], [9, 5, 5]]])
+    preview = Preview((0, 4), np.zeros((40, 50), np.int32), boxes=boxes)
+    layers.show_preview(image, preview)
+    tool.show_preview(preview)
+    wires = tool.work.canvas.wires
+    assert len(wires.data) == 4, "one of them crosses the slice"
+    viewer.dims.ndisplay = 3
+    assert len(wires.data) == 24
+    ends = np.concatenate([wires.data[:, 0], wires.data.sum(axis=1)])
+    back = [image.world_to_data(wires.data_to_world(each)) for each in ends]
+    assert np.min(back, axis=0) == pytest.approx([2.5, -0.5, -0.5], abs=0.1)
+    assert np.max(back, axis=0) == pytest.approx([8.5, 19.5, 29.5], abs=0.1)
+    layers.hide_preview()
+    assert len(wires.data) == 0
+
+
+def test_chosen_boxes_stand_out_in_3d(tool, hand, viewer):
+    hand.draw((10, 15), (20, 30))
+    hand.draw((0, 0), (9, 9))
+    viewer.dims.ndisplay = 3
+    wires = tool.work.canvas.wires
+    tool.work.choose([2])
+    first, second = wires.edge_color[:12], wires.edge_color[12:]
+    assert (second == (1, 1, 0, 1)).all()
+    assert (first != second).any()
+
+
 def turned(degrees):
     """A turn in the plane, as napari takes it."""
     sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))

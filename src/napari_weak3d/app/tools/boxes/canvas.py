@@ -45,7 +45,7 @@ class View:
     color
         Of boxes that the user draws now, "#rrggbb".
     found
-        Boxes that a model finds in the slice, in a preview; None: there is none.
+        Boxes that a model finds in the slice, in 3D all around it, in a preview; None: there is none.
     """
 
     table: BoxTable
@@ -114,7 +114,7 @@ class BoxCanvas(QObject):
     layer
         The Shapes layer.
     wires
-        The Vectors layer: all boxes in 3D, the region in both.
+        The Vectors layer: all boxes in 3D, in both the region and what a preview has found.
     """
 
     drawn = Signal(object)
@@ -275,7 +275,8 @@ class BoxCanvas(QObject):
         if view.deep:
             unit = np.abs(self._grid.scale).max()
             layer.scale, layer.translate = unit * np.sign(self._grid.scale), self._grid.translate
-            lines, colours = all_wires(table, scale=np.abs(self._grid.scale) / unit)
+            scale = np.abs(self._grid.scale) / unit
+            lines, colours = all_wires(table, view.boxes_found, chosen=view.chosen, scale=scale)
             width = self._longest() / _PER_VIEW / unit
         elif view.which is not None and (table.region is not None or view.found is not None):
             layer.scale, layer.translate = self.layer.scale, self._start_of(view.which)

@@ -14,19 +14,33 @@ from napari_weak3d.types import SliceIndex
 _REGION = (1.0, 1.0, 1.0, 1.0)
 _FOUND = (0.4, 0.8, 0.93, 1.0)
 """Of boxes in a preview: no class has this blue before the fourth."""
+_CHOSEN = (1.0, 1.0, 0.0, 1.0)
+"""Of boxes that are chosen, in 3D: no class has it."""
 _TILT = 1e-3
 """Part of its length by which a wire along z or x leans towards y. napari draws a vector as two flat bands, one across
 each of these axes: a wire just along one would have one band only, which is not seen from its edge."""
 
 
-def all_wires(table: BoxTable, *, scale: Floats) -> tuple[Floats, Floats]:
-    """Edges of all boxes and the region, (N, 2, 3) points and directions, and their colours (N, 4)."""
-    lines = _lean(wires(table.corners, scale=scale))
-    colours = np.repeat(colours_of(table, range(len(table))), 12, axis=0)
-    if table.region is None:
-        return lines, colours
-    edges = _lean(wires(_corners_of(table.region)[None], scale=scale))
-    return np.concatenate([lines, edges]), np.concatenate([colours, np.tile(_REGION, (len(edges), 1))])
+def all_wires(table: BoxTable, found: Corners, *, chosen: Collection[int], scale: Floats) -> tuple[Floats, Floats]:
+    """Edges of all boxes, of what a preview has found, and of the region.
+
+    Parameters
+    ----------
+    found
+        (N, 2, 3)
+    chosen
+        Ids of boxes that stand out.
+
+    Returns
+    -------
+    (W, 2, 3) points and directions, and their colours (W, 4).
+    """
+    colours = colours_of(table, range(len(table)))
+    colours[table.find(chosen)] = _CHOSEN
+    region = [] if table.region is None else [_corners_of(table.region)]
+    boxes = np.concatenate([table.corners, found, np.array(region, np.int64).reshape(-1, 2, 3)])
+    each = [colours, np.tile(_FOUND, (len(found), 1)), np.tile(_REGION, (len(region), 1))]
+    return _lean(wires(boxes, scale=scale)), np.repeat(np.concatenate(each), 12, axis=0)
 
 
 def flat_wires(table: BoxTable, found: Corners, *, which: SliceIndex, scale: Floats) -> tuple[Floats, Floats]:

@@ -309,14 +309,14 @@ class BoxWork(QObject):
         if self._was_deep and not self._tools.in_3d:
             self._after_3d.start()  # when napari is done with it, too
         self._was_deep = self._tools.in_3d
-        which, preview, found = self._layers.shown_slice(), self._preview, None
-        if preview is not None and preview.slice == which and self._layers.preview_of(which) is not None:
-            found = bounds_in(preview.labels, which)
+        which = self._layers.shown_slice()
+        found = self._find_previewed(which)
         table = self.session.table
         row = table.row(self.value) or table.rows[0]
         view = View(table, frozenset(self.chosen), which, deep=self._tools.in_3d, color=row.color, found=found)
         self.canvas.show(view)
         self.refreshed.emit()
+
     def _find_previewed(self, which: SliceIndex | None) -> NDArray[np.int64] | None:
         """Give the boxes of the preview, in its slice or in 3D, as long as there is a layer of it."""
         preview = self._preview
@@ -327,7 +327,6 @@ class BoxWork(QObject):
         if preview.slice != which:
             return None
         return bounds_in(preview.labels, preview.slice) if preview.boxes is None else preview.boxes
-
 
     def _on_changed(self) -> None:
         table = self.session.table
