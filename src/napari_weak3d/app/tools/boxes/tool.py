@@ -205,8 +205,8 @@ class BoxesTool(QObject):
     def _go_on(self) -> None:
         self._asked = False
         slices, self._suggested = self._suggested[:1], self._suggested[1:]
-        if self._work is not None:
         ids, self._suggested_boxes = self._suggested_boxes, ()
+        if self._work is not None:
             gone_to = self._work.go_on(slices, ids=ids)
             self._suggested_boxes = ids[ids.index(gone_to) + 1 :] if gone_to in ids else ()
 
