@@ -23,7 +23,7 @@ from napari_weak3d.messages import (
     decode,
     encode,
 )
-from napari_weak3d.samples import paint_slices
+from napari_weak3d.samples import draw_boxes, paint_slices
 from napari_weak3d.types import PaintClass, Preview, Progress, Sample, Volume
 from napari_weak3d.worker import machine, serving
 from napari_weak3d.worker.talk import Talk
@@ -257,6 +257,16 @@ def test_wrong_paint_of_one_image_does_not_keep_that_of_another_from_being_used(
     clock.now = 1.0
     assert watch.news().samples[1].annotation.annotated == ((0, 1),)
     assert watch.note
+
+
+def test_wrong_boxes_are_noted_and_the_old_ones_stay(painting, clock):
+    boxed = draw_boxes(painting.samples["a"].annotation.labels, rng=np.random.default_rng(0))
+    painting.samples["a"] = replace(painting.samples["a"], annotation=boxed)
+    watch = painting.watch(clock)
+    painting.change("a", corners=boxed.corners + np.array([0, 0, 6]))
+    clock.now = 1.0
+    assert watch.news() is None
+    assert "box 1 reaches outside" in watch.note
 
 
 def test_annotation_that_cannot_be_read_at_the_beginning_is_an_error(clock):

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from napari_weak3d.errors import Weak3DError
-from napari_weak3d.io.annotations import check_clicks, check_slices
+from napari_weak3d.io.annotations import check_clicks, check_drawn, check_slices
 from napari_weak3d.messages import NewSamples
-from napari_weak3d.types import Centroids, Sample, Slices
+from napari_weak3d.types import Boxes, Centroids, Sample, Slices
 
 _POLL_S = 1.0
+_REST = 2.0
+"""Times as long as the last news took, to read and to learn from, until the next are looked for."""
 
 
 class AnnotationWatch:
@@ -53,6 +55,8 @@ class AnnotationWatch:
         # Revisions before contents: what is written in between is read again.
         self._revisions = [revision(image) for image in images]
         self._polled_at = clock()
+        self._rest_s = _POLL_S
+        self._given = False  # whether the job was busy with news since the last call
         self._notes: dict[int, str] = {}
         self.samples = tuple(read(image) for image in images)
 
@@ -63,28 +67,35 @@ class AnnotationWatch:
 
     def news(self) -> NewSamples | None:
         """Give the samples anew if one has changed; what is wrong with half-done work goes into the note."""
-        if self._clock() - self._polled_at < _POLL_S:
+        now = self._clock()
+        if self._given:
+            self._rest_s, self._given = max(_POLL_S, _REST * (now - self._polled_at)), False
+            self._polled_at = now
+        if now - self._polled_at < self._rest_s:
             return None
-        self._polled_at = self._clock()
+        self._polled_at, self._rest_s = now, _POLL_S
         before = self.samples
         for number in range(len(self._images)):
             try:
                 self._refresh(number)
             except (Weak3DError, OSError) as error:
                 self._notes[number] = str(error)
-        return None if self.samples is before else NewSamples(self.samples)
+        self._given = self.samples is not before
+        return NewSamples(self.samples) if self._given else None
 
     def _refresh(self, number: int) -> None:
         revision = self._revision(self._images[number])
         if revision == self._revisions[number]:
             return
-        self._revisions[number] = revision
         old, new = self.samples[number], self._read(self._images[number])
+        self._revisions[number] = revision  # only now: what could not be read is tried again, what is wrong is not
         sample = replace(old, annotation=new.annotation, region=new.region)
         samples = (*self.samples[:number], sample, *self.samples[number + 1 :])
         if isinstance(sample.annotation, Slices):
             check_slices(sample.annotation, sample.volume)
         elif isinstance(sample.annotation, Centroids):
             check_clicks(samples)
+        elif isinstance(sample.annotation, Boxes):
+            check_drawn([sample])
         self._notes.pop(number, None)
         self.samples = samples

@@ -53,6 +53,24 @@ def test_new_boxes_are_learned_from(learner, sample):
     assert learner.step(0.1)["loss"] > 0
 
 
+def test_new_boxes_change_the_sizes_and_overlaps_that_are_reckoned_with(learner, sample):
+    before, corners = learner.scheme, sample.annotation.corners.copy()
+    corners[1] = corners[0] + [[0, 0, 0], [0, 0, 3]]  # nearly the same one
+    corners[2, 1] += 4
+    learner.take((Sample(sample.volume, replace(sample.annotation, corners=corners, masks=None)),))
+    assert learner.scheme.suppress_iou > before.suppress_iou
+    assert learner.scheme.largest > before.largest
+    for name in ("anchors", "stem", "typical"):
+        assert getattr(learner.scheme, name) == getattr(before, name), "the network was planned by it"
+
+
+def test_a_preview_has_the_boxes_that_it_sees(learner):
+    preview = learner.show((1, 20), sample=0)
+    assert preview.boxes.shape[1:] == (2, 3)
+    assert (preview.boxes[:, 0] >= 0).all()
+    assert (preview.boxes[:, 1] <= learner.annotated[0].shape).all()
+
+
 @pytest.mark.parametrize(
     ("changed", "notice"),
     [

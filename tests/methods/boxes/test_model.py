@@ -129,6 +129,19 @@ def test_a_small_synthetic_volume_is_learned_from_its_boxes_and_half_of_its_mask
 
 
 @pytest.mark.slow
+def test_with_masks_of_five_objects_in_a_hundred_shapes_are_learned_and_none_is_lost_without_a_word(fit, finish):
+    made = make_blobs(np.random.default_rng(5), shape=(28, 64, 64), diameter_um=4.0, fill=0.25, touching=0.3)
+    boxes = draw_boxes(made.labels, rng=np.random.default_rng(0), fraction=0.05)
+    assert (len(boxes.corners), boxes.has_mask.sum()) == (107, 5)
+    progress, model = finish(fit(Sample(made.volume, boxes), steps=4))
+    assert any(item.metrics.get("mask loss", 0) > 0 for item in progress)
+    _, prediction = finish(model.predict(made.volume))
+    assert not any("guessed" in note for note in prediction.notes)
+    told = [int(note.split()[0]) for note in prediction.notes if "drawn boxes" in note]
+    assert sum(row.score == 1 for row in prediction.objects) + sum(told) == 107
+
+
+@pytest.mark.slow
 def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, sample):
     model = BoxesModel.load(trained)
     _, prediction = finish(model.predict(sample.volume))

@@ -25,7 +25,7 @@ from napari_weak3d.methods.boxes.holding_out import USUAL, Split, choose_held_ou
 from napari_weak3d.methods.boxes.network import BoxNetwork
 from napari_weak3d.methods.boxes.objective import Objective
 from napari_weak3d.methods.boxes.previewing import preview_slice
-from napari_weak3d.methods.boxes.scheme import Calibration, Scheme
+from napari_weak3d.methods.boxes.scheme import Calibration, Scheme, choose_suppression, measure_drawn
 from napari_weak3d.methods.boxes.volumes import Annotated, annotate
 from napari_weak3d.nn.checkpoint import LogRow
 from napari_weak3d.nn.device import is_out_of_memory
@@ -203,6 +203,9 @@ class Learner:
             annotate(sample, old.view, classes=self.scheme.classes)
             for sample, old in zip(samples, self.annotated, strict=True)
         ]
+        self.scheme = fit_scheme(
+            self.scheme, [each.annotation for each in samples if isinstance(each.annotation, Boxes)]
+        )
         self._hold_out()
         self.learn(without_held_out=self.calibration is None)
 
@@ -214,6 +217,15 @@ class Learner:
     def close(self) -> None:
         """Give back all threads."""
         torch.set_num_threads(self._n_threads)
+
+
+def fit_scheme(scheme: Scheme, drawn: Sequence[Boxes]) -> Scheme:
+    """Give a frame the size of the larger boxes there are now, and their overlap.
+
+    The typical size stays: the network was planned by it.
+    """
+    _, largest = measure_drawn(drawn)
+    return replace(scheme, largest=largest, suppress_iou=choose_suppression(drawn))
 
 
 def build_net(scheme: Scheme, config: BoxesConfig) -> BoxNetwork:

@@ -9,7 +9,7 @@ import numpy as np
 from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.methods.boxes.anchors import choose_sizes, plan_anchors
 from napari_weak3d.methods.boxes.config import BoxesConfig
-from napari_weak3d.methods.boxes.learner import Learner
+from napari_weak3d.methods.boxes.learner import Learner, fit_scheme
 from napari_weak3d.methods.boxes.network import plan_backbone
 from napari_weak3d.methods.boxes.scheme import (
     Scheme,
@@ -30,6 +30,8 @@ _SAME = ("width", "levels", "roi_size", "deep_masks")
 def make_scheme(samples: Sequence[Sample], *, config: BoxesConfig, start: Stored | None) -> Scheme:
     """Settle the frame that all samples share; that of the model to go on from, where there is one.
 
+    How large the larger boxes are and how much they overlap is taken from the boxes there are now in any case.
+
     Raises
     ------
     ModelError
@@ -43,7 +45,7 @@ def make_scheme(samples: Sequence[Sample], *, config: BoxesConfig, start: Stored
     drawn = [sample.annotation for sample in samples if isinstance(sample.annotation, Boxes)]
     if start is not None:
         _check_start(start.scheme, channels=first.n_channels, drawn=drawn)
-        return start.scheme
+        return fit_scheme(start.scheme, drawn)
     typical, largest = measure_drawn(drawn)
     stem = choose_stem(typical, most=config.stem)
     _, strides = plan_backbone(measure_grain(typical), stem=stem, levels=config.levels)
