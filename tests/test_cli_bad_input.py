@@ -11,6 +11,7 @@ import tifffile
 
 from napari_weak3d.cli import main
 from napari_weak3d.io.volumes import write_image, write_labels
+from napari_weak3d.io.zarrs import write_zarr
 
 # The file without a voxel size says so in a warning before it is refused.
 pytestmark = pytest.mark.filterwarnings("default::napari_weak3d.io.spacing.SpacingWarning")
@@ -42,6 +43,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("settings.json").write_text('{"minuts": 3}')
     Path("broken.json").write_text("{")
     Path("flat.csv").write_text("z,y,x\n1,2,3\n")
+    Path("a-masks.tif").write_bytes(Path("paint.tif").read_bytes())
+    Path("link.tif").hardlink_to("cells.tif")
+    Path("folder.tif").mkdir()
+    write_zarr(Path("raw.zarr"), picture, spacing=SPACING, unit="um", kind="image")
+    described = json.loads(Path("raw.zarr/zarr.json").read_text())
+    del described["attributes"]["napari-weak3d"]
+    Path("raw.zarr/zarr.json").write_text(json.dumps(described))
     return tmp_path
 
 
@@ -112,6 +120,15 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("evaluate paint.tif short.tif", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("evaluate paint.tif flat.csv", ["two kinds"]),
         ("evaluate paint.tif paint.tif --ignore-slices z:8", ["z:8"]),
+        ("segment . cells.tif --out ./cells.tif", ["--out cells.tif", "read by this command"]),
+        ("segment . link.tif --out cells.tif", ["--out cells.tif", "read by this command"]),
+        ("segment . cells.tif --out a.tif --classes ./a.tif", ["--classes a.tif", "written by --out"]),
+        ("segment . cells.tif --out a.tif --clicks flat.csv --objects flat.csv", ["--objects flat.csv", "read by"]),
+        ("segment . cells.tif --out raw.zarr", ["raw.zarr", "not written"]),
+        ("segment . cells.tif --out folder.tif", ["folder.tif", "is a folder"]),
+        ("weaken paint.tif --to slices --out paint.tif", ["--out paint.tif", "read by"]),
+        ("weaken a-masks.tif --to boxes --out a.csv", ["a-masks.tif", "read by"]),
+        ("demo --steps 1 --out .", ["paint.tif", "not of an earlier demo"]),
         ("measure paint.tif --image short.tif --out t.csv", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("measure nan.tif --out t.csv", ["nan"]),
         ("weaken empty.tif --to slices --out p.tif", ["empty.tif", "no object"]),

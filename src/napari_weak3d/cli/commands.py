@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_weak3d.cli import inputs
+from napari_weak3d.cli import inputs, places
 from napari_weak3d.cli.report import Report
 from napari_weak3d.errors import AnnotationError, Weak3DError
 
@@ -44,8 +44,12 @@ def run_demo(options: argparse.Namespace) -> Report:
 def run_weaken(options: argparse.Namespace) -> Report:
     """Make painted slices, centroids or boxes from a dense truth."""
     from napari_weak3d.io.volumes import SpacingWarning, read_labels, read_volume
+    from napari_weak3d.io.annotations import masks_path
+    from napari_weak3d.io.atomic import all_or_none
 
-    inputs.check_out(options.out, inputs.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
+    places.check_out(options.out, places.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
+    masks = masks_path(options.out) if options.to == "boxes" else None
+    places.check_distinct([options.truth], {"--out": options.out, "the masks beside --out": masks})
     labels = read_labels(options.truth)
     if not labels.any():
         raise AnnotationError(f"{options.truth} holds no object: there is nothing to label", where=str(options.truth))
@@ -53,7 +57,8 @@ def run_weaken(options: argparse.Namespace) -> Report:
         warnings.simplefilter("ignore", SpacingWarning)
         frame = read_volume(options.truth)
     weaken = {"slices": _weaken_to_slices, "centroids": _weaken_to_centroids, "boxes": _weaken_to_boxes}[options.to]
-    return {"out": str(options.out)} | weaken(labels, frame, options=options)
+    with all_or_none():
+        return {"out": str(options.out)} | weaken(labels, frame, options=options)
 
 
 def _weaken_to_slices(labels: IntLabels, frame: Volume, *, options: argparse.Namespace) -> dict[str, Any]:
@@ -121,10 +126,13 @@ def run_segment(options: argparse.Namespace) -> Report:
     """Segment a volume with a trained model."""
     for name in ("out", "classes", "uncertainty"):
         if getattr(options, name):
-            inputs.check_out(getattr(options, name), inputs.LABEL_SUFFIXES, option=f"--{name}")
-    for option in ("objects", "centres_out"):
-        if path := getattr(options, option):
-            inputs.check_out(path, (".csv",), option=f"--{option.replace('_', '-')}")
+            places.check_out(getattr(options, name), places.LABEL_SUFFIXES, option=f"--{name}")
+    tables = {"--objects": options.objects, "--centres-out": options.centres_out}
+    for option, path in tables.items():
+        if path:
+            places.check_out(path, (".csv",), option=option)
+    images = {"--out": options.out, "--classes": options.classes, "--uncertainty": options.uncertainty}
+    places.check_distinct([options.image, options.clicks], images | tables)
     inputs.check_model_in(options.model)
     if options.centres_out or options.clicks:
         inputs.check_takes_clicks(options.model, option="--clicks" if options.clicks else "--centres-out")
@@ -197,7 +205,8 @@ def run_measure(options: argparse.Namespace) -> Report:
     from napari_weak3d import measure
     from napari_weak3d.io.volumes import read_labels, read_volume
 
-    inputs.check_out(options.out, (".csv",), option="--out")
+    places.check_out(options.out, (".csv",), option="--out")
+    places.check_distinct([options.labels, options.image], {"--out": options.out})
     labels = read_labels(options.labels)
     frame = read_volume(options.image or options.labels, spacing=options.spacing, channel_axis=options.channel_axis)
     image = frame if options.image else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d import samples, workflow
 from napari_weak3d.cli.bar import follow, stop_on_interrupt
-from napari_weak3d.cli.demo_labels import WeakLabels, weaken
+from napari_weak3d.cli.demo_labels import LABEL_FILES, WeakLabels, weaken
 from napari_weak3d.cli.report import Report
 from napari_weak3d.config import TrainConfig
 from napari_weak3d.errors import StorageError
@@ -20,6 +20,10 @@ from napari_weak3d.methods import find_method
 from napari_weak3d.types import IntLabels, Sample
 
 MINUTES = 1.0
+MARK = "demo.txt"
+"""Says that a folder is a demo's."""
+FILES = ("image.tif", "labels.tif", "picture.png", "model")
+"""What is written for every method, beside the annotation."""
 PICTURE_SCALE = 3
 """Screen pixels per voxel."""
 GAMMA, OPACITY = 0.6, 0.45
@@ -34,7 +38,7 @@ def run(method: str, *, config: TrainConfig, out: Path) -> Report:
     Raises
     ------
     StorageError
-        ``out`` cannot be made or written.
+        ``out`` cannot be made or written, or holds files of the same names that no demo has written.
     """
     _make_folder(out)
     sample = samples.make_demo()
@@ -112,8 +116,19 @@ def _number_as(truth: IntLabels, *, labels: IntLabels) -> IntLabels:
 
 
 def _make_folder(out: Path) -> None:
+    """Make the folder, and mark it as a demo's; in one that is none, nothing is written over."""
+    mark = out / MARK
+    in_the_way = [name for name in (*FILES, *LABEL_FILES) if (out / name).exists()]
+    if in_the_way and not mark.exists():
+        raise StorageError(
+            f"{out} holds a {in_the_way[0]} that is not of an earlier demo: choose another folder",
+            where="--out",
+            value=str(out),
+            option="with --out",
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
+        mark.write_text("napari-weak3d demo writes over what is in this folder.\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"cannot make the folder {out}: {error.strerror}; choose another with --out", where="--out", value=str(out)

@@ -17,6 +17,8 @@ SLICES_PER_AXIS = (3, 0, 0)
 MASKED = 0.2
 """Part of the boxes that get a mask."""
 SEED = 0
+LABEL_FILES = ("paint.tif", "paint.json", "clicks.csv", "boxes.csv", "boxes-masks.tif")
+"""All that some method's annotation is written to."""
 _ARM = 2
 """Pixels of a click's cross to each side, and slices to each side in which it is drawn."""
 

@@ -10,29 +10,13 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, StorageError, Weak3DError
+from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, Weak3DError
 
 if TYPE_CHECKING:
     from napari_weak3d.config import TrainConfig
     from napari_weak3d.types import Boxes, Centroids, Region, Sample, Slices, Volume
 
 Value = TypeVar("Value")
-TIFF_SUFFIXES = (".tif", ".tiff")
-LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".zarr")
-
-
-def check_out(path: Path, suffixes: Sequence[str], *, option: str) -> None:
-    """Raise StorageError where a result could not be written: found out before hours of work, not after."""
-    if path.suffix.lower() not in suffixes:
-        raise StorageError(
-            f"{option} {path}: the name has to end in {' or '.join(suffixes)}", where=option, value=str(path)
-        )
-    if path.is_dir() and path.suffix.lower() != ".zarr":
-        raise StorageError(f"{option} {path} is a folder: name a file", where=option, value=str(path))
-    if not path.parent.is_dir():
-        raise StorageError(
-            f"{option} {path}: there is no folder {path.parent}; make it first", where=option, value=str(path)
-        )
 
 
 def check_model_in(folder: Path) -> None:
@@ -55,7 +39,7 @@ def check_takes_clicks(folder: Path, *, option: str) -> None:
 
 
 def train_config(options: argparse.Namespace) -> TrainConfig:
-    """Settings of a training: those of the file, then ``--set``, then the options of their own."""
+    """Settings of a training: of the model to go on from, of the file, then ``--set``, then options of their own."""
     from napari_weak3d.methods import load_config
 
     settings: dict[str, Any] = _read_settings(options.config) if options.config else {}

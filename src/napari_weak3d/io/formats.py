@@ -6,6 +6,7 @@ CSV or asks for ``--help`` shall not pay for them.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from napari_weak3d.types import Spacing
 
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
 ZARR_ENDINGS = (".zarr",)
+MARK = "napari-weak3d"
+"""The attribute of OME-Zarr by which we know again what we wrote."""
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
@@ -87,6 +90,16 @@ def write_stored(
             where=str(path),
             value=ending,
         )
+
+
+def wrote_zarr(path: Path) -> bool:
+    """Whether a zarr folder is one that this package has written, and may write anew."""
+    try:
+        described = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    attributes = described.get("attributes") if isinstance(described, dict) else None
+    return isinstance(attributes, dict) and MARK in attributes
 
 
 def short_name(path: Path) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.axes import UNNAMED, StoredImage
+from napari_weak3d.io.formats import MARK
 from napari_weak3d.io.spacing import MICROMETRE
 from napari_weak3d.types import Spacing
 
@@ -59,7 +60,7 @@ def write_zarr(
     ome: dict[str, Any] = {"version": "0.5", "multiscales": [multiscale]}
     if kind == "labels":
         ome["image-label"] = {}
-    group = zarr.open_group(path, mode="w", zarr_format=3, attributes={"ome": ome})
+    group = zarr.open_group(path, mode="w", zarr_format=3, attributes={"ome": ome, MARK: {"kind": kind}})
     chunks = tuple(min(n, chunk) for n, chunk in zip(array.shape, _CHUNK, strict=True))
     level = group.create_array("0", shape=array.shape, dtype=array.dtype, chunks=chunks, dimension_names=list("zyx"))
     level[...] = array
