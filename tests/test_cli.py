@@ -13,6 +13,7 @@ import napari_weak3d
 from napari_weak3d.cli import main
 from napari_weak3d.io.annotations import read_boxes, read_centroids, read_slices
 from napari_weak3d.io.volumes import read_labels, read_volume, write_image, write_labels
+from napari_weak3d.messages import Stop
 
 COMMANDS = ("demo", "weaken", "train", "segment", "evaluate", "measure", "suggest")
 HEAVY = ("torch", "scipy", "zarr", "dask", "tifffile")
@@ -181,8 +182,11 @@ def test_train_segment_suggest_go_through(folder, capsys):
     assert len(chosen) == 2
     assert not set(chosen) & {"z:1", "z:4", "z:7"}
 
-    assert run("suggest model cells.tif --json") == 0
-    assert len(json.loads(capsys.readouterr().out)["slices"]) == 3
+    assert run("suggest model cells.tif -n 8 --json") == 0
+    assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:2", "z:3", "z:5", "z:6"}
+    assert run("suggest model cells.tif --annotation paint.tif --annotated z:2 --annotated z:6 -n 8 --json") == 0
+    assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:3", "z:5"}
+    assert run("segment model cells.tif --out out.tif --classes classes.zarr") == 0  # what we wrote we write again
     assert run("suggest model cells.tif --annotated z:3") == 2
     assert "give both" in capsys.readouterr().err
 
@@ -235,3 +239,44 @@ def test_demo_of_each_method_writes_files_and_prints_scores(method, annotation, 
     assert {"iou", "seg", "f1"} <= set(report)
     for name in ("image.tif", *annotation, "labels.tif", "picture.png"):
         assert Path("demo", name).stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_a_model_is_gone_on_from_with_its_own_settings(folder, capsys):
+    run("weaken truth.tif --to slices --out paint.tif")
+    again = "train slices --image cells.tif --annotation paint.tif --device cpu --json"
+    run(f"train slices --image cells.tif --annotation paint.tif {TINY} --out first")
+    capsys.readouterr()
+
+    assert run(f"{again} --from first --out second") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["steps"], report["finished"]) == (2, True)
+    assert "held_out_iou" not in report["metrics"]  # nothing was held out this time
+    assert run(f"{again} --from first --set minutes=0.001 --out third") == 0
+    config = json.loads(Path("third/model.json").read_text())["config"]
+    assert (config["width"], config["minutes"], config["steps"]) == (4, 0.001, 0)
+
+
+@pytest.mark.slow
+def test_a_stopped_training_goes_on_at_its_place_and_a_longer_one_does_all_its_steps(folder, capsys):
+    run("weaken truth.tif --to slices --out paint.tif")
+    volume = read_volume("cells.tif")
+    sample = napari_weak3d.Sample(volume, read_slices("paint.tif", volume=volume))
+    settings = {"width": 4, "levels": 2, "members": 1, "patch": 32, "pixels": 2048, "device": "cpu", "steps": 12}
+    config = napari_weak3d.load_config("slices").from_settings(settings)
+    job = napari_weak3d.train("slices", [sample], config=config, out=Path("part"))
+    while (progress := next(job)).step < 9:
+        pass
+    job.send(Stop())
+    with pytest.raises(StopIteration):
+        next(job)
+    done = progress.step
+    capsys.readouterr()
+
+    line = "train slices --image cells.tif --annotation paint.tif --device cpu --json --from part"
+    for budget, steps, told in (("", 12 - done, f"going on at {done / 12:.0%}"), ("--steps 5", 5, "")):
+        assert run(f"{line} {budget} --out whole{steps}") == 0
+        shown = capsys.readouterr()
+        report = json.loads(shown.out)
+        assert (report["steps"], report["finished"]) == (steps, True)
+        assert told in shown.err

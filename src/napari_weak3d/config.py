@@ -98,6 +98,10 @@ class TrainConfig(Config):
     seed: int = Field(0, ge=0, le=_LARGEST, title="Seed", description="Start of every random choice.")
     device: Device = Field(Device.AUTO, title="Device", description="Where to compute; auto: a GPU if there is one.")
 
+    def has_same_budget(self, other: TrainConfig) -> bool:
+        """Whether a training with these settings is as long as one with those, and can go on where that broke off."""
+        return self.steps == other.steps and (self.steps > 0 or self.minutes == other.minutes)
+
     def for_segmenting(self, settings: Mapping[str, Any]) -> Self:
         """Return a copy with some of the settings changed that segmenting takes.
 

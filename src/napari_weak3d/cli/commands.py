@@ -6,6 +6,7 @@ All that can be refused is refused before the work starts; results are written a
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from collections import deque
 from collections.abc import Sequence
@@ -43,9 +44,9 @@ def run_demo(options: argparse.Namespace) -> Report:
 
 def run_weaken(options: argparse.Namespace) -> Report:
     """Make painted slices, centroids or boxes from a dense truth."""
-    from napari_weak3d.io.volumes import SpacingWarning, read_labels, read_volume
     from napari_weak3d.io.annotations import masks_path
     from napari_weak3d.io.atomic import all_or_none
+    from napari_weak3d.io.volumes import SpacingWarning, read_labels, read_volume
 
     places.check_out(options.out, places.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
     masks = masks_path(options.out) if options.to == "boxes" else None
@@ -106,20 +107,28 @@ def run_train(options: argparse.Namespace) -> Report:
             raise Weak3DError(f"train needs --{name} (see: napari-weak3d train --help)", where=name)
     if options.masks and find_method(options.method).annotation != "Boxes":
         raise Weak3DError(f"{options.method!r} takes no --masks: they belong to boxes", where="--masks")
-    config = inputs.train_config(options)
-    check_model_out(options.out)
     if options.start:
         inputs.check_model_in(options.start)
+    config, n_before = inputs.train_config(options), inputs.count_steps(options.start)
+    check_model_out(options.out)
     samples = inputs.read_samples(options)
 
     from napari_weak3d import workflow
     from napari_weak3d.cli.bar import follow, stop_on_interrupt
 
+    if options.start and (fraction := inputs.find_place(options.start, config=config)) < 1:
+        print(f"going on at {fraction:.0%} of a training that was stopped", file=sys.stderr)
     newest: deque[Progress] = deque(maxlen=1)
     with stop_on_interrupt() as commands:
         job = workflow.train(options.method, samples, config=config, out=options.out, start=options.start)
         follow(job, commands=commands, watch=newest.append)
-    return {"model": str(options.out), "method": options.method} | _last_state(newest)
+    return {
+        "model": str(options.out),
+        "method": options.method,
+        "steps": inputs.count_steps(options.out) - n_before,
+        "finished": inputs.find_place(options.out, config=config) >= 1,
+        "metrics": dict(newest[0].metrics) if newest else {},
+    }
 
 
 def run_segment(options: argparse.Namespace) -> Report:
@@ -237,7 +246,7 @@ def _read_suggest_sample(options: argparse.Namespace) -> Sample:
     from napari_weak3d.methods import find_method
 
     kind = find_method(read_method(options.model)).annotation
-    annotated = options.annotated[0] if options.annotated else None
+    annotated = next(iter(inputs.join_annotated(options.annotated)), None)
     if options.annotation is not None:
         return inputs.read_sample(
             options,
@@ -287,8 +296,3 @@ def _read_scorable(path: Path, *, boxed: bool) -> Any:
     if not _is_table(path):
         return read_labels(path)
     return read_boxes(path) if boxed else read_centroids(path)
-
-
-def _last_state(newest: deque[Progress]) -> dict[str, Any]:
-    """Steps and metrics of the last progress."""
-    return {"steps": newest[0].step, "metrics": dict(newest[0].metrics)} if newest else {"steps": 0, "metrics": {}}

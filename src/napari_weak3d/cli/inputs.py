@@ -42,11 +42,47 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
     """Settings of a training: of the model to go on from, of the file, then ``--set``, then options of their own."""
     from napari_weak3d.methods import load_config
 
+    config = load_config(options.method)
     settings: dict[str, Any] = _read_settings(options.config) if options.config else {}
     settings |= dict(options.settings)
     settings |= {name: getattr(options, name) for name in ("device", "seed") if getattr(options, name) is not None}
     settings |= read_budget(options)
-    return load_config(options.method).from_settings(settings)
+    if "minutes" in settings:
+        settings = {"steps": 0} | settings
+    before = _read_settings_before(options.start, config, method=options.method) if options.start else {}
+    return config.from_settings(before | settings)
+
+
+def _read_settings_before(model: Path, config: type[TrainConfig], *, method: str) -> dict[str, Any]:
+    """What a model was trained with, but for the device, which may be another machine's."""
+    from napari_weak3d.io.models import read_description
+
+    described = read_description(model)
+    settings = described.get("config")
+    if described["method"] != method or not isinstance(settings, dict):
+        return {}  # the loader says what is wrong
+    return {name: value for name, value in settings.items() if name in config.model_fields and name != "device"}
+
+
+def count_steps(model: Path | None) -> int:
+    """Steps that a model has taken in all its trainings; 0 of none."""
+    from napari_weak3d.io.models import read_description
+
+    summary = {} if model is None else read_description(model).get("summary")
+    steps = summary.get("steps") if isinstance(summary, dict) else 0
+    return steps if isinstance(steps, int) else 0
+
+
+def find_place(model: Path, *, config: TrainConfig) -> float:
+    """How much of its training a model has behind it, 0..1; 1 too where a training with ``config`` begins anew."""
+    from napari_weak3d.io.models import read_description
+
+    described = read_description(model)
+    fraction, settings = described.get("fraction"), described.get("config")
+    if not isinstance(fraction, int | float) or not isinstance(settings, dict):
+        return 1.0  # the loader says what is wrong
+    budget = {name: settings.get(name) for name in ("minutes", "steps")}
+    return float(fraction) if config.has_same_budget(config.model_copy(update=budget)) else 1.0
 
 
 def read_budget(options: argparse.Namespace) -> dict[str, float | int]:
@@ -86,7 +122,8 @@ def read_samples(options: argparse.Namespace) -> list[Sample]:
         raise AnnotationError(
             f"{n} --image but {len(options.masks)} --masks: give one per image, in the same order", where="--masks"
         )
-    annotated = _one_per_image(options.annotated, n, option="--annotated")
+    complete = options.annotated if n > 1 else join_annotated(options.annotated)
+    annotated = _one_per_image(complete, n, option="--annotated")
     regions = _one_per_image(options.region, n, option="--region")
     samples = [
         read_sample(options, kind=kind, image=image, annotation=annotation, masks=mask, annotated=texts, region=region)
@@ -184,6 +221,11 @@ def read_image(path: Path, *, options: argparse.Namespace) -> Volume:
     volume = read_volume(path, spacing=options.spacing, channel_axis=options.channel_axis)
     check_image(volume)
     return volume
+
+
+def join_annotated(given: Sequence[list[str]]) -> list[list[str]]:
+    """Take ``--annotated`` that is given several times for one image as given once; [] stays []."""
+    return [[text for texts in given for text in texts]] if given else []
 
 
 def _one_per_image(values: Sequence[Value], n: int, *, option: str) -> list[Value | None]:

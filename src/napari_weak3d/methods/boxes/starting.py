@@ -106,4 +106,5 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     learner.continue_log(stored.log)
     if stored.resume is not None:
         learner.calibration = stored.calibration
-        budget.skip(stored.fraction)
+        if learner.config.has_same_budget(stored.config):
+            budget.skip(stored.fraction)

@@ -67,4 +67,5 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     learner.continue_log(stored.log)
     if unfinished:
         learner.calibration = stored.calibration
-        budget.skip(stored.fraction)
+        if learner.config.has_same_budget(stored.config):
+            budget.skip(stored.fraction)

@@ -70,6 +70,8 @@ class Learner:
     save_to: Callable[[Learner], None]
     seen_before: Sequence[frozenset[int]] = ()
     calibration: Calibration | None = None
+    is_scored: bool = False
+    """Whether the score of the calibration is that of this training; else it comes with the model to go on from."""
     notice: str = "training"
     log: list[LogRow] = field(default_factory=list)
     fraction: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +151,12 @@ class SlicesModel:
         )
 
     def suggest(self, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
-        """Say which slices to paint next, best first; never one that is complete."""
+        """Say which slices to paint next, best first; never one that is complete, or was when this was trained."""
         assert isinstance(sample.annotation, Slices)
         prediction = yield from self.predict(sample.volume)
+        if (known := self._find_paint(sample.volume)) is not None:
+            complete = tuple(sorted({*sample.annotation.annotated, *known.slices.annotated}))
+            sample = replace(sample, annotation=replace(sample.annotation, annotated=complete))
         return rank_slices(prediction, sample, scheme=self.stored.scheme, count=count)
 
     @classmethod
@@ -213,7 +217,7 @@ class _Saver:
                 "steps": learner.log[-1].step if learner.log else 0,
                 "seconds": round(learner.log[-1].seconds, 1) if learner.log else 0.0,
                 "loss": learner.log[-1].loss if learner.log else None,
-                "held_out_iou": calibration.held_out_iou,
+                "held_out_iou": calibration.held_out_iou if learner.is_scored else None,
                 "volumes": [sample.volume.name for sample in learner.samples],
                 "torch": torch.__version__,
             },
@@ -242,5 +246,5 @@ def _score(learner: Learner, budget: Budget) -> Job:
 
 
 def _held_out(learner: Learner) -> dict[str, float]:
-    score = None if learner.calibration is None else learner.calibration.held_out_iou
+    score = learner.calibration.held_out_iou if learner.calibration is not None and learner.is_scored else None
     return {} if score is None else {"held_out_iou": score}

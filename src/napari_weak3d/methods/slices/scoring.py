@@ -65,7 +65,7 @@ def calibrate(learner: Learner, *, is_late: Callable[[], bool] = lambda: False) 
         prediction = _predict_held_out(learner, number, sample=sample, plane=plane, state=(done, len(todo)))
         found.append((yield from prediction))
     if found:
-        learner.calibration = _decide(learner, found)
+        learner.calibration, learner.is_scored = _decide(learner, found), True
 
 
 @dataclass(frozen=True, eq=False)

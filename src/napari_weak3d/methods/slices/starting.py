@@ -104,7 +104,7 @@ def find_seen(stored: Stored, *, identities: Sequence[str]) -> list[frozenset[in
 
 
 def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
-    """Begin where a model stands.
+    """Begin where a model stands: an unfinished training goes on at its place, if the budget is the same.
 
     Raises
     ------
@@ -133,4 +133,6 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
             ) from None
     learner.continue_log(stored.log)
     if unfinished:
-        budget.skip(stored.fraction)
+        learner.is_scored = stored.summary.get("held_out_iou") is not None
+        if learner.config.has_same_budget(stored.config):
+            budget.skip(stored.fraction)
