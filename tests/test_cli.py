@@ -104,6 +104,16 @@ def test_measure_writes_a_row_per_object_in_the_unit_of_the_spacing(folder, caps
     assert "objects  2" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("error::napari_weak3d.io.spacing.SpacingWarning")
+def test_measure_takes_the_spacing_of_the_labels_where_the_image_has_none(folder, capsys):
+    tifffile.imwrite("plain.tif", np.asarray(read_volume("cells.tif").data[0]))
+    assert run("measure truth.tif --image plain.tif --out table.csv") == 0
+    header, first, _ = Path("table.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    assert (float(row["volume"]), row["unit"]) == (4 * 6 * 6 * 0.5, "um")
+    assert capsys.readouterr().err == ""
+
+
 def test_given_spacing_wins_over_the_file(folder):
     assert run("measure truth.tif --spacing 1,1,1 --out table.csv") == 0
     header, first, _ = Path("table.csv").read_text().splitlines()

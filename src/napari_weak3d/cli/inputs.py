@@ -6,6 +6,7 @@ import argparse
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -221,6 +222,23 @@ def read_image(path: Path, *, options: argparse.Namespace) -> Volume:
     volume = read_volume(path, spacing=options.spacing, channel_axis=options.channel_axis)
     check_image(volume)
     return volume
+
+
+def read_frame(options: argparse.Namespace) -> Volume:
+    """Read the image to measure on, else the labels; where the image does not know its spacing, that of the labels."""
+    from napari_weak3d.io.volumes import SpacingWarning, open_volume
+
+    frame, doubts = open_volume(
+        options.image or options.labels, spacing=options.spacing, channel_axis=options.channel_axis
+    )
+    if options.image and any(isinstance(doubt, SpacingWarning) for doubt in doubts):
+        labels, doubts_of_labels = open_volume(options.labels)
+        if not any(isinstance(doubt, SpacingWarning) for doubt in doubts_of_labels):
+            frame = replace(frame, spacing=labels.spacing, unit=labels.unit)
+            doubts = tuple(doubt for doubt in doubts if not isinstance(doubt, SpacingWarning))
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=2)
+    return frame
 
 
 def join_annotated(given: Sequence[list[str]]) -> list[list[str]]:
