@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_weak3d.errors import ModelError, StorageError
 from napari_weak3d.io.atomic import atomic_file
@@ -90,6 +90,37 @@ def load_members(file: Path) -> tuple[dict[str, Tensor], ...]:
     if not members:
         raise ModelError(f"the model's file {file} is damaged: it holds no network", where=str(file))
     return tuple(members[index] for index in sorted(members))
+
+
+def load_weights(net: nn.Module, weights: Tensors, *, whose: str, where: str) -> None:
+    """Put weights into a network.
+
+    Parameters
+    ----------
+    whose, where
+        For the message: "the model", and the field it is about.
+
+    Raises
+    ------
+    ModelError
+        They are another network's; the first difference is named.
+    """
+    check_weights(net, weights, whose=whose, where=where)
+    net.load_state_dict(dict(weights))
+
+
+def check_weights(net: nn.Module, weights: Tensors, *, whose: str, where: str) -> None:
+    """Raise what :func:`load_weights` raises, and leave the network as it is."""
+    expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in (*expected, *found):
+        if expected.get(name) != found.get(name):
+            raise ModelError(
+                f"the weights of {whose} do not fit its network: {name} is {found.get(name, 'missing')}, "
+                f"the network has {expected.get(name, 'none')}",
+                where=where,
+                value=name,
+            )
 
 
 def write_log(folder: Path, rows: Sequence[LogRow]) -> None:

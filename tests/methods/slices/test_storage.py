@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -100,6 +101,30 @@ def test_a_part_that_is_missing_in_the_description_is_damage(model, key):
 def test_a_part_that_is_garbled_in_the_description_is_damage(model, changed):
     edit(model, **changed)
     assert "damaged" in refused(model)
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "words"),
+    [
+        ("scheme", {"stack_axis": 7}, "garbles stack_axis 7"),
+        ("scheme", {"spacing": [1, 0, 1]}, "y spacing of model.json is 0"),
+        ("scheme", {"channels": 0}, "garbles channels 0"),
+        ("calibration", {"biases": [0, 0, 0, 0, 0]}, "garbles 5 biases for"),
+        ("config", {"widht": 8}, "unknown setting 'widht': did you mean 'width'?"),
+        ("config", {"width": 5}, "setting width = 5"),
+        ("paint", {"annotated": [[0, 99]]}, r"garbles annotated \[0, 99\]"),
+        ("paint", {"annotated": [[3, 0]]}, r"garbles annotated \[3, 0\]"),
+    ],
+)
+def test_a_number_that_cannot_be_is_named_in_one_line(model, part, changed, words):
+    described = json.loads((model / "model.json").read_text())
+    inside = described[part][0] if part == "paint" else described[part]
+    inside.update(changed)
+    edit(model, **described)
+    said = refused(model)
+    assert re.search(words, said)
+    assert "\n" not in said
+    assert "http" not in said
 
 
 @pytest.mark.parametrize("tensors", [{"something": torch.zeros(2)}, {"a.b": torch.zeros(2)}, {}])

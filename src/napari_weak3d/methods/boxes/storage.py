@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from napari_weak3d import __version__
-from napari_weak3d.errors import ModelError
+from napari_weak3d.errors import ConfigError, ModelError
 from napari_weak3d.io.atomic import atomic_file, remove_file
 from napari_weak3d.io.models import MODEL, SCHEMA, read_description
 from napari_weak3d.methods.boxes.anchors import AnchorLayer
@@ -116,7 +116,7 @@ def read_model(folder: Path) -> Stored:
     try:
         calibration, fraction = described["calibration"], float(described["fraction"])
         return Stored(
-            config=BoxesConfig(**described["config"]),
+            config=BoxesConfig.from_settings(dict(described["config"])),
             scheme=_read_scheme(described["scheme"]),
             calibration=None if calibration is None else Calibration(**calibration),
             boxes=_read_known(folder, described["boxes"]),
@@ -126,6 +126,8 @@ def read_model(folder: Path) -> Stored:
             fraction=fraction,
             log=read_log(folder),
         )
+    except ConfigError as error:
+        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from napari_weak3d import __version__
-from napari_weak3d.errors import ModelError
+from napari_weak3d.errors import ConfigError, ModelError
 from napari_weak3d.io.atomic import atomic_file, remove_file
 from napari_weak3d.io.models import MODEL, SCHEMA, read_description
 from napari_weak3d.methods.centroids.config import CentroidsConfig
@@ -109,7 +109,7 @@ def read_model(folder: Path) -> Stored:
         scheme["look"] = CellLook(**scheme["look"])
         calibration, fraction = described["calibration"], float(described["fraction"])
         return Stored(
-            config=CentroidsConfig(**described["config"]),
+            config=CentroidsConfig.from_settings(dict(described["config"])),
             scheme=Scheme(**scheme),
             calibration=None if calibration is None else Calibration(**calibration),
             clicks=tuple(map(_read_clicks, described["clicks"])),
@@ -120,6 +120,8 @@ def read_model(folder: Path) -> Stored:
             fraction=fraction,
             log=read_log(folder),
         )
+    except ConfigError as error:
+        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from napari_weak3d.errors import ModelError, VolumeError
+from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.slices.config import SlicesConfig
@@ -21,7 +21,7 @@ from napari_weak3d.methods.slices.segmenting import segment_volume
 from napari_weak3d.methods.slices.starting import find_paint_before, find_seen, go_on, make_scheme
 from napari_weak3d.methods.slices.storage import Stored, read_model, write_model, write_paint
 from napari_weak3d.methods.slices.suggesting import rank_slices
-from napari_weak3d.nn.checkpoint import identify, write_log
+from napari_weak3d.nn.checkpoint import identify, load_weights, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
 from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
@@ -183,10 +183,7 @@ class SlicesModel:
         nets = []
         for weights in self.stored.weights:
             net = build_net(self.stored.scheme, trained)
-            try:
-                net.load_state_dict(weights)
-            except RuntimeError as error:
-                raise ModelError(f"the model's weights do not fit its network: {error}", where="weights") from None
+            load_weights(net, weights, whose="the model", where="weights")
             nets.append(net.to(device).eval().requires_grad_(False))
         return Ensemble(nets, Compute(device, precision_for(device)), self.stored.scheme, trained)
 

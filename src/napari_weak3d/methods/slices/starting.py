@@ -10,6 +10,7 @@ from napari_weak3d.methods.slices.learner import Learner
 from napari_weak3d.methods.slices.scheme import Scheme
 from napari_weak3d.methods.slices.storage import Stored
 from napari_weak3d.methods.slices.targets import choose_stack_axis, order_classes, taught_planes
+from napari_weak3d.nn.checkpoint import RESUME, check_weights
 from napari_weak3d.nn.loop import Budget
 from napari_weak3d.types import Sample, Slices
 
@@ -123,13 +124,16 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     unfinished = stored.resume is not None and len(stored.resume) == len(learner.members)
     for number, member in enumerate(learner.members):
         try:
+            weights = stored.weights[number % len(stored.weights)]
+            check_weights(member.net, weights, whose="the model to go on from", where="from")
             if unfinished and stored.resume is not None:
                 member.load_state(stored.resume[number])
             else:
-                member.start_from(stored.weights[number % len(stored.weights)])
+                member.start_from(weights)
         except (RuntimeError, KeyError, ValueError) as error:
             raise ModelError(
-                f"the weights of the model to go on from do not fit its network: {error}", where="from"
+                f"{RESUME} of the model to go on from does not fit its network ({str(error)[:100]}): train a new one",
+                where="from",
             ) from None
     learner.continue_log(stored.log)
     if unfinished:

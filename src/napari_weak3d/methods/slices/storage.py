@@ -12,9 +12,10 @@ import numpy as np
 from torch import Tensor
 
 from napari_weak3d import __version__
-from napari_weak3d.errors import ModelError
+from napari_weak3d.errors import ConfigError, ModelError, VolumeError
 from napari_weak3d.io.atomic import atomic_file, remove_file
 from napari_weak3d.io.models import MODEL, SCHEMA, read_description
+from napari_weak3d.io.spacing import check_spacing
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.instances import InstanceSettings
 from napari_weak3d.methods.slices.scheme import Calibration, KnownPaint, Scheme
@@ -115,8 +116,8 @@ def read_model(folder: Path) -> Stored:
         calibration["biases"] = tuple(calibration["biases"])
         calibration["instances"] = InstanceSettings(**calibration["instances"])
         fraction = float(described["fraction"])
-        return Stored(
-            config=SlicesConfig(**described["config"]),
+        stored = Stored(
+            config=SlicesConfig.from_settings(dict(described["config"])),
             scheme=Scheme(**scheme),
             calibration=Calibration(**calibration),
             paint=_read_paint(folder, described["paint"], classes=scheme["classes"]),
@@ -126,10 +127,36 @@ def read_model(folder: Path) -> Stored:
             fraction=fraction,
             log=read_log(folder),
         )
+        _check_ranges(stored)
+        return stored
+    except (ConfigError, VolumeError) as error:
+        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)
         ) from error
+
+
+def _check_ranges(stored: Stored) -> None:
+    """Raise ValueError or VolumeError where a number cannot be: better here than in the middle of some work."""
+    scheme = stored.scheme
+    check_spacing(scheme.spacing, where=MODEL)
+    wrong = {
+        f"paint {scheme.paint!r}": scheme.paint not in ("classes", "objects"),
+        f"stack_axis {scheme.stack_axis}": scheme.stack_axis not in range(3),
+        f"channels {scheme.channels}": scheme.channels < 1,
+        f"fraction {stored.fraction}": not 0 <= stored.fraction <= 1,
+        f"{len(stored.calibration.biases)} biases for {scheme.n_classes} classes": len(stored.calibration.biases)
+        != scheme.n_classes,
+    }
+    for known in stored.paint:
+        shape = known.slices.labels.shape
+        wrong[f"labels of {len(shape)} axes"] = len(shape) != 3
+        for axis, index in known.slices.annotated:
+            wrong[f"annotated [{axis}, {index}]"] = axis not in range(3) or not 0 <= index < shape[axis]
+    for what, is_wrong in wrong.items():
+        if is_wrong:
+            raise ValueError(what)
 
 
 def _read_paint(
