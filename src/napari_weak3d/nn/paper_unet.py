@@ -7,7 +7,7 @@ pooling; 2x2x2 up-convolution; channels doubled before each pooling. A tile of 1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import torch
@@ -169,15 +169,25 @@ def freeze_statistics(net: nn.Module, tiles: Iterable[Tensor]) -> None:
     ValueError
         There is no tile.
     """
+    for _ in gather_statistics(net, tiles):
+        pass
+
+
+def gather_statistics(net: nn.Module, tiles: Iterable[Tensor]) -> Iterator[int]:
+    """Do what :func:`freeze_statistics` does, and yield after each tile how many there were; frozen with the last one.
+
+    Closed before that, the network goes by the statistics of the batch.
+    """
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm3d)]
     thaw_statistics(net)
     moments = {norm: _Moments() for norm in norms}
     hooks = [norm.register_forward_pre_hook(moments[norm].add_input) for norm in norms]
     net.eval()
     try:
-        with torch.no_grad():
-            for tile in tiles:
+        for done, tile in enumerate(tiles, start=1):
+            with torch.no_grad():  # not around the yield: the mode must not leak into whoever pulls
                 net(tile)
+            yield done
     finally:
         for hook in hooks:
             hook.remove()

@@ -351,6 +351,20 @@ def test_the_papers_network_trains_and_segments_through_its_tiles(fit, finish, s
     described = json.loads((tmp_path / "model" / "model.json").read_text())
     assert described["config"]["network"] == "paper"
 
+    progress, frozen = finish(model.predict(volume, settings={"use_paint": False, "statistics": "frozen"}))
+    assert [item.step for item in progress] == [1, 2, 1, 2]  # statistics are gathered first
+    assert (frozen.probabilities != prediction.probabilities).any()
+    _, again = finish(model.predict(volume, settings={"use_paint": False}))
+    np.testing.assert_array_equal(again.probabilities, prediction.probabilities)
+
+
+def test_weights_of_another_width_are_told_by_the_first_that_does_not_fit(trained, cells):
+    stored = SlicesModel.load(trained).stored
+    wider = SlicesModel(replace(stored, config=stored.config.with_settings({"width": 2 * stored.config.width})))
+    with pytest.raises(ModelError, match=r"do not fit its network: .* the network has") as refused:
+        next(wider.predict(cells))
+    assert len(refused.value.message) < 200
+
 
 def test_a_training_by_minutes_is_scored_and_finished(fit, finish, tmp_path):
     progress, model = finish(fit(tmp_path / "model", minutes=0.01, steps=0))

@@ -18,6 +18,13 @@ class Network(StrEnum):
     PAPER = "paper"
 
 
+class Statistics(StrEnum):
+    """What the paper's network normalises a tile by when it segments."""
+
+    TILE = "tile"
+    FROZEN = "frozen"
+
+
 PRESETS: Mapping[Network, Mapping[str, Any]] = {Network.PAPER: {"width": 32, "members": 1}}
 """Defaults that come with a network."""
 
@@ -29,7 +36,9 @@ class SlicesConfig(TrainConfig):
     the paper has it, and whatever else is said wins.
     """
 
-    SEGMENTING: ClassVar[tuple[str, ...]] = ("device", "use_paint", "paint_weight", "smallest_object", "tile")
+    SEGMENTING: ClassVar[tuple[str, ...]] = (
+        *("device", "use_paint", "paint_weight", "smallest_object", "tile", "statistics"),
+    )
 
     network: Network = Field(
         Network.PLANAR,
@@ -94,6 +103,12 @@ class SlicesConfig(TrainConfig):
         multiple_of=16,
         title="Tile",
         description="Side of a tile when segmenting (pixels in the plane).",
+    )
+    statistics: Statistics = Field(
+        Statistics.TILE,
+        title="Statistics",
+        description="What the paper's network normalises a tile by when segmenting. tile: its own, as in the "
+        "paper; frozen: those of all tiles, gathered first: tiles agree where they meet, in twice the time.",
     )
 
     @model_validator(mode="before")

@@ -16,9 +16,10 @@ from napari_weak3d.methods.slices.config import Network, SlicesConfig
 from napari_weak3d.methods.slices.scheme import Scheme
 from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.member import Compute
-from napari_weak3d.nn.paper_unet import PaperUNet, valid_input_shape
+from napari_weak3d.nn.paper_unet import PaperUNet, gather_statistics, valid_input_shape
 from napari_weak3d.nn.slabs import SlabView, choose_offsets
-from napari_weak3d.nn.tiles import plan_tiles, plan_valid_tiles, predict_volume
+from napari_weak3d.nn.tile_plan import TilePlan
+from napari_weak3d.nn.tiles import plan_tiles, plan_valid_tiles, predict_volume, read_box, with_smaller_tiles
 from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.types import Volume
 
@@ -56,12 +57,16 @@ class Ensemble:
     ----------
     nets
         In evaluation mode, on ``compute.device``.
+    freezes
+        Whether the paper's network is to normalise all tiles of a volume by the same statistics. They stay in ``nets``,
+        which have to be there for this only.
     """
 
     nets: Sequence[nn.Module]
     compute: Compute
     scheme: Scheme
     config: SlicesConfig
+    freezes: bool = False
 
     def predict(
         self, view: Any, *, out: NDArray[np.float32], on_shrink: Callable[[str], None] | None = None
@@ -80,11 +85,31 @@ class Ensemble:
         Yields
         ------
         (done, total)
-            Tiles.
+            Tiles; first those that statistics are gathered from, if they are.
         """
-        return predict_volume(
-            self._forward, view, out=out, planner=self._planner(), tile=self._tile(view.shape[1:]), on_shrink=on_shrink
-        )
+        planner, tile = self._planner(), self._tile(view.shape[1:])
+        if self.freezes and self.config.network is Network.PAPER:
+            yield from with_smaller_tiles(
+                lambda plan, _: self._gather(view, plan),
+                view.shape[1:],
+                planner=planner,
+                tile=tile,
+                on_shrink=on_shrink,
+            )
+        yield from predict_volume(self._forward, view, out=out, planner=planner, tile=tile, on_shrink=on_shrink)
+
+    def _gather(self, view: Any, plan: TilePlan) -> Iterator[tuple[int, int]]:
+        """Freeze each network's statistics to those of all tiles, as it sees them."""
+        total = len(self.nets) * len(plan)
+        for number, net in enumerate(self.nets):
+            for done in gather_statistics(net, self._read_tiles(view, plan, number=number)):
+                yield number * len(plan) + done, total
+
+    def _read_tiles(self, view: Any, plan: TilePlan, *, number: int) -> Iterator[Tensor]:
+        box = np.empty((view.shape[0], *plan.tile), np.float32)
+        for tile in plan:
+            read_box(view, [axis.start for axis in tile], out=box)
+            yield self.compute.to_device(torch.from_numpy(box)[None]).flip(_mirrored_axes(number))
 
     def n_outputs(self) -> int:
         """K + E."""
@@ -112,7 +137,7 @@ class Ensemble:
         image = self.compute.to_device(tile)
         total: Tensor | None = None
         for number, net in enumerate(self.nets):
-            mirrored = [axis for bit, axis in ((1, 3), (2, 4)) if number & bit]
+            mirrored = _mirrored_axes(number)
             with self.compute.precision.autocast(self.compute.device):
                 logits = net(image.flip(mirrored).contiguous(memory_format=self.compute.precision.memory_format))
             logits = logits.float().flip(mirrored)
@@ -121,3 +146,8 @@ class Ensemble:
             total = scores if total is None else total + scores
         assert total is not None
         return total / len(self.nets)
+
+
+def _mirrored_axes(number: int) -> list[int]:
+    """Along which axes of (B, C, Z, Y, X) a network sees tiles mirrored."""
+    return [axis for bit, axis in ((1, 3), (2, 4)) if number & bit]

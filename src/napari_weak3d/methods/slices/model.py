@@ -12,7 +12,7 @@ import torch
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
-from napari_weak3d.methods.slices.config import SlicesConfig
+from napari_weak3d.methods.slices.config import SlicesConfig, Statistics
 from napari_weak3d.methods.slices.ensemble import Ensemble, build_net
 from napari_weak3d.methods.slices.learner import Learner
 from napari_weak3d.methods.slices.scheme import KnownPaint
@@ -180,12 +180,13 @@ class SlicesModel:
     def _ensemble(self, config: SlicesConfig) -> Ensemble:
         device = pick_device(config.device)
         trained = self.stored.config.with_settings({"tile": config.tile, "device": config.device})
+        freezes = config.statistics is Statistics.FROZEN
         nets = []
         for weights in self.stored.weights:
             net = build_net(self.stored.scheme, trained)
             load_weights(net, weights, whose="the model", where="weights")
             nets.append(net.to(device).eval().requires_grad_(False))
-        return Ensemble(nets, Compute(device, precision_for(device)), self.stored.scheme, trained)
+        return Ensemble(nets, Compute(device, precision_for(device)), self.stored.scheme, trained, freezes=freezes)
 
 
 class _Saver:
