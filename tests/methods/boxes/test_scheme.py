@@ -1,5 +1,8 @@
 """What is read from the boxes that were drawn: sizes, resolution, how much neighbours overlap, classes."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from napari_weak3d.methods.boxes.scheme import (
     make_classes,
     measure_drawn,
 )
+from napari_weak3d.methods.boxes.starting import make_scheme
 from napari_weak3d.types import Boxes
 
 
@@ -47,3 +51,13 @@ def test_classes_are_those_that_were_drawn_behind_the_background():
     assert [row.value for row in table] == [0, 3, 7]
     assert [row.background for row in table] == [True, False, False]
     assert len({row.color for row in table}) == 3
+
+
+def test_a_model_to_go_on_from_keeps_its_plan_and_reckons_with_the_boxes_there_are_now(config, sample):
+    before = make_scheme([sample], config=config(), start=None)
+    corners = np.array([[[2, 8, 6], [10, 40, 40]], [[2, 8, 8], [10, 40, 42]]])
+    boxes = replace(sample.annotation, corners=corners, classes=np.ones(2, int), has_mask=np.zeros(2, bool))
+    after = make_scheme([replace(sample, annotation=boxes)], config=config(), start=SimpleNamespace(scheme=before))
+    assert after.largest > before.largest
+    assert after.suppress_iou > before.suppress_iou
+    assert replace(after, largest=before.largest, suppress_iou=before.suppress_iou) == before
