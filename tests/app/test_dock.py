@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from napari.settings import get_settings
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
@@ -46,7 +47,7 @@ def test_steps_and_train_button_are_in_sight_at_1280x800(dock, viewer, qtbot):
     panels.train.ask("z 3 and 10 are painted but not complete. " * 2, {"They are complete": lambda: None})
     panels.project.ask("Continue cells?", {"Continue": lambda: None, "Start new": lambda: None})
     dock.controller.images.begin()
-    qtbot.waitUntil(lambda: not dock.controller.images.waiting, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.images.waiting)
     assert (window.width(), window.height()) == (1280, 800)
     assert len(dock.steps) == 3
     for widget in (*(step.header for step in dock.steps), panels.train.buttons.train):
@@ -78,6 +79,38 @@ def test_tab_takes_no_more_room_than_it_needs(dock, viewer, qtbot):
 
 def test_dock_needs_no_more_than_its_width(dock):
     assert dock.minimumSizeHint().width() <= 380
+
+
+@pytest.fixture
+def font_size():
+    """Sets napari's font size, in points."""
+    appearance = get_settings().appearance
+    before = appearance.font_size
+    yield lambda size: setattr(appearance, "font_size", size)
+    appearance.font_size = before
+
+
+def test_nothing_is_cut_off_at_the_right_in_a_large_font(dock, viewer, qtbot, font_size):
+    dock.controller.images.begin()
+    font_size(16)
+    qtbot.waitUntil(lambda: dock.width() > 380)
+    qtbot.waitUntil(lambda: dock.width() >= dock.layout().minimumSize().width())
+    for area in (dock.steps[1].body, dock.look.currentWidget()):
+        qtbot.waitUntil(lambda area=area: area.viewport().width() >= area.widget().minimumSizeHint().width())
+    table = dock.controller.desk.tool.panel.classes.table
+    assert table.rowHeight(0) >= table.fontMetrics().height()
+
+
+def test_list_of_slices_takes_the_height_that_is_left(dock, viewer, qtbot):
+    dock.controller.images.begin()
+    listed = dock.controller.desk.tool.panel.slices.list
+    qtbot.waitUntil(lambda: listed.isVisible() and listed.height() > 0)
+    low = listed.height()
+    viewer.window._qt_window.resize(1280, 1000)
+    qtbot.waitUntil(lambda: listed.height() > low + 100)
+    qtbot.mouseClick(dock.steps[1].header, Qt.MouseButton.LeftButton)
+    third = dock.steps[2].header
+    qtbot.waitUntil(lambda: third.mapTo(dock, QPoint(0, 0)).y() < 500)  # folded, it leaves no hole
 
 
 def test_step_is_folded_by_its_title(dock, qtbot):

@@ -29,7 +29,11 @@ def test_picker_shows_the_layers_and_the_current_one(panel):
 def test_spacing_of_one_without_unit_is_warned_about(panel):
     panel.show_spacing((1, 1, 1), "relative")
     assert "how large a voxel is" in panel.note.text()
+    strong = panel.note.styleSheet()
     panel.show_spacing((1, 1, 1), "um")
+    assert "Is a voxel 1 µm" in panel.note.text()
+    assert panel.note.styleSheet() != strong  # milder: it may be so
+    panel.show_spacing((2, 1, 1), "um")
     assert panel.note.text() == ""
 
 

@@ -30,6 +30,7 @@ def test_image_opens_with_the_voxel_size_of_its_file_and_knows_the_file(tmp_path
     assert tuple(layer.scale) == pytest.approx((2.0, 0.5, 0.5))
     assert [str(unit) for unit in layer.units] == ["micrometer"] * 3
     assert layer.axis_labels == ("z", "y", "x")
+    assert viewer.dims.current_step == (2, 2, 3)  # the middle
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from napari_weak3d.app.controller import Controller, controller_of
 _WIDTH = 380
 _LEAST = 90
 """Height of a step's content when there is no room, pixels."""
+_ALL = 100
+"""Share of the height that is left; the empty end of the dock has 1."""
 
 
 class Dock(QWidget):
@@ -50,10 +52,12 @@ class Dock(QWidget):
         for step in self.steps:
             layout.addWidget(step)
         layout.addStretch(1)
-        self.setMinimumWidth(_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.steps[1].header.set_subject(panels.tool.image_name)
         panels.tool.image_named.connect(self.steps[1].header.set_subject)
+        panels.tool.tool_shown.connect(self._share_room)
+        self.steps[1].header.toggled.connect(self._share_room)
+        self._share_room()
         bind_keys(self.controller)
         panels.train.name_keys({command.verb: command.key for command in COMMANDS})
         earlier, self.controller.dock = self.controller.dock, self
@@ -61,6 +65,16 @@ class Dock(QWidget):
             with suppress(LookupError, RuntimeError):  # it was closed
                 self.controller.viewer.window.remove_dock_widget(earlier)
         self.controller.choose_tool(method)
+
+    def minimumSizeHint(self) -> QSize:
+        """Give what the panels need in napari's font size, and not less than they look good in."""
+        least = super().minimumSizeHint()
+        return QSize(max(least.width(), _WIDTH), least.height())
+
+    def _share_room(self) -> None:
+        """Give height that is left to step 2, where there is a list in it that can use it."""
+        grows = self.steps[1].header.isChecked() and self.controller.panels.tool.grows
+        self.layout().setStretchFactor(self.steps[1], _ALL if grows else 0)
 
 
 class _Tabs(QTabWidget):
@@ -101,7 +115,8 @@ class _Scrolled(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         inside = super().minimumSizeHint() if self.widget() is None else self.widget().minimumSizeHint()
-        return QSize(inside.width(), _LEAST)
+        bar = self.verticalScrollBar().sizeHint().width()  # also while there is none: else it came and went in turns
+        return QSize(inside.width() + bar + 2 * self.frameWidth(), _LEAST)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow the panel when something in it appears or goes."""

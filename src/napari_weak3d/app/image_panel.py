@@ -30,6 +30,9 @@ _UNKNOWN_SPACING = (
     "The image does not say how large a voxel is. Set it, at least how much farther apart planes are than pixels: "
     "with 1, 1, 1 objects of a flat stack are cut wrongly."
 )
+_DOUBTFUL_SPACING = "Is a voxel 1 µm in all directions? Many files that do not know say so."
+_MILD = (_NO_IMAGE, _DOUBTFUL_SPACING)
+"""Notes that warn of nothing."""
 
 
 class ImagePanel(QWidget):
@@ -132,13 +135,14 @@ class ImagePanel(QWidget):
         self._channels.show_channels(n if n > 1 else 0, chosen=range(n) if chosen is None else chosen)
 
     def show_spacing(self, spacing: Spacing, unit: str) -> None:
-        """Show the voxel size, and a warning where it is 1, 1, 1 of no unit: that is what silent files give."""
+        """Show the voxel size; warn where it is 1, 1, 1 of no unit, as silent files give it, and doubt it in µm."""
         self.spacing.setEnabled(not self._fixed)
         self.spacing.show_spacing(spacing, unit)
-        self.show_note(_UNKNOWN_SPACING if tuple(spacing) == (1, 1, 1) and unit == RELATIVE else "")
+        doubt = _UNKNOWN_SPACING if unit == RELATIVE else _DOUBTFUL_SPACING
+        self.show_note(doubt if tuple(spacing) == (1, 1, 1) else "")
 
     def show_note(self, text: str, *, remedy: str = "") -> None:
-        """Show a few words below the form, in the colour of warnings once there is an image; empty hides them.
+        """Show a few words below the form, in the colour of warnings unless they are mild; empty hides them.
 
         Parameters
         ----------
@@ -153,7 +157,7 @@ class ImagePanel(QWidget):
 
     def _paint_note(self) -> None:
         colour = accent(self.palette(), Accent.WARNING).name()
-        style = "" if self.note.text() == _NO_IMAGE else f"color: {colour};"
+        style = "" if self.note.text() in _MILD else f"color: {colour};"
         if style != self.note.styleSheet():
             self.note.setStyleSheet(style)
 
@@ -260,10 +264,13 @@ class _SizeBox(QDoubleSpinBox):
         self.setToolTip(f"Size of a voxel along {axis}. Kept in the project; the layer stays as it is")
 
     def sizeHint(self) -> QSize:
-        return QSize(56, super().sizeHint().height())
+        return QSize(self._width_of("z 0.000"), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(44, super().minimumSizeHint().height())
+        return QSize(self._width_of("z 0.00"), super().minimumSizeHint().height())
+
+    def _width_of(self, text: str) -> int:
+        return int(self.fontMetrics().horizontalAdvance(text)) + 8  # the box around it
 
     def textFromValue(self, value: float) -> str:
         return f"{value:.6g}"

@@ -63,6 +63,7 @@ def open_image(viewer: Any, path: Path) -> None:
         layer.units = ("pixel",) * before + frame["units"]
         layer.axis_labels = ("c",) * before + frame["axis_labels"]
     viewer.reset_view()
+    viewer.dims.current_step = tuple((n - 1) // 2 for n in viewer.dims.nsteps)  # the scale moved it off the middle
 
 
 def _look_at(path: Path) -> Volume | None:

@@ -22,6 +22,8 @@ class ToolBox(QWidget):
         The user wants another tool; it is shown when :meth:`show_tool` says so.
     image_named(name)
         :meth:`name_image` was called.
+    tool_shown()
+        Another panel is shown.
 
     Attributes
     ----------
@@ -33,6 +35,7 @@ class ToolBox(QWidget):
 
     chosen = Signal(str)
     image_named = Signal(str)
+    tool_shown = Signal()
 
     def __init__(self, tools: Sequence[Tool], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,7 +50,6 @@ class ToolBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for panel in self._panels.values():
             layout.addWidget(panel)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.show_tool(tools[0].method)
         self.set_busy(False)
 
@@ -57,6 +59,14 @@ class ToolBox(QWidget):
         self.chooser.setCurrentIndex(self.chooser.findData(method))
         for each, panel in self._panels.items():
             panel.setVisible(each == method)
+        policy = QSizePolicy.Policy.Expanding if self.grows else QSizePolicy.Policy.Maximum
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, policy)
+        self.tool_shown.emit()
+
+    @property
+    def grows(self) -> bool:
+        """Whether the shown panel can use more height than it needs."""
+        return bool(self._panels[self._method].sizePolicy().verticalPolicy() == QSizePolicy.Policy.Expanding)
 
     def name_image(self, name: str) -> None:
         """Tell which image is annotated: step 1 may show another one."""

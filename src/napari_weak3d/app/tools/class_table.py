@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -22,7 +22,9 @@ from napari_weak3d.types import PaintClass
 
 _COLOR, _NAME, _VALUE = range(3)
 _ROW_HEIGHT = 22
-_HEIGHT = 3 * _ROW_HEIGHT + 4  # three rows; more scroll
+"""At least; more where the font is large."""
+_ROWS = 3
+"""That are in sight; more scroll."""
 
 
 class ClassTable(QWidget):
@@ -72,20 +74,39 @@ class ClassTable(QWidget):
         self.table.blockSignals(False)
         self._update_remove()
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow napari's font size."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit_rows()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take the font that the window gives."""
+        super().showEvent(event)
+        self._fit_rows()
+
+    def _fit_rows(self) -> None:
+        height = max(_ROW_HEIGHT, self.table.fontMetrics().height() + 6)
+        header = self.table.verticalHeader()
+        if header.defaultSectionSize() != height:
+            header.setMinimumSectionSize(height)
+            header.setDefaultSectionSize(height)
+            self.table.setFixedHeight(_ROWS * height + 4)
+
     def _make_table(self) -> QTableWidget:
         table = QTableWidget(0, 3)
         table.horizontalHeader().hide()
         table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         table.verticalHeader().setMinimumSectionSize(_ROW_HEIGHT)
+        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         table.horizontalHeader().setMinimumSectionSize(_ROW_HEIGHT)
         table.horizontalHeader().setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         table.setColumnWidth(_COLOR, 28)
-        table.setColumnWidth(_VALUE, 36)
+        table.horizontalHeader().setSectionResizeMode(_VALUE, QHeaderView.ResizeMode.ResizeToContents)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setShowGrid(False)
-        table.setFixedHeight(_HEIGHT)
+        table.setFixedHeight(_ROWS * _ROW_HEIGHT + 4)
         table.setToolTip("Click a class to paint with it; double-click its name or its colour to change them")
         table.itemSelectionChanged.connect(self._on_selected)
         table.cellChanged.connect(self._on_cell)
@@ -151,5 +172,5 @@ def _button(text: str, tooltip: str) -> QToolButton:
     button = QToolButton()
     button.setText(text)
     button.setToolTip(tooltip)
-    button.setFixedSize(24, 24)
+    button.setMinimumSize(24, 24)
     return button

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtCore import QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from napari_weak3d.app.colours import COMPLETE
 from napari_weak3d.types import SliceIndex
 
-_HEIGHT = 84
+_ROWS = 4
+"""That are in sight at least; more where there is room, the others scroll."""
 _ICON = 16
 _UNCOMPLETE_TIP = "Take the mark off: the slice's unpainted voxels are unlabelled again"
 _DELETE_TIP = (
@@ -45,8 +46,7 @@ class SliceList(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows: tuple[SliceRow, ...] = ()
-        self.list = QListWidget()
-        self.list.setFixedHeight(_HEIGHT)
+        self.list = _List()
         self.list.setToolTip("Annotated slices: click to go there")
         self.list.itemClicked.connect(self._on_clicked)
         self.list.currentRowChanged.connect(self._update_buttons)
@@ -113,6 +113,17 @@ class SliceList(QWidget):
         current = self._current()
         if current is not None:
             self.delete_pressed.emit(current.slice)
+
+
+class _List(QListWidget):
+    """As high as a few rows in the font of now, and as much higher as there is room."""
+
+    def sizeHint(self) -> QSize:
+        row = max(self.fontMetrics().height(), _ICON) + 4
+        return QSize(super().sizeHint().width(), _ROWS * row + 2 * self.frameWidth())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), self.sizeHint().height())
 
 
 def _mark_icon(complete: bool) -> QIcon:

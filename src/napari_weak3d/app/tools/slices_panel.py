@@ -69,9 +69,9 @@ class SlicesPanel(QWidget):
         layout.addWidget(self._stack)
         layout.addLayout(_row(self.complete, self.next))
         layout.addLayout(_row(self.copy, self.undo, self.redo))
-        layout.addWidget(self.slices)
+        layout.addWidget(self.slices, 1)
         layout.addWidget(self._effort)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.show_paint("classes")
         self.ask("", {})
 
