@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import sys
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ _HAS_DISPLAY = not sys.platform.startswith("linux") or any(
 )
 if not (_HAS_QT and _HAS_NAPARI and _HAS_DISPLAY):
     collect_ignore_glob = ["*.py"]
+PATIENCE_MS = 300_000
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,24 @@ def _own_places(tmp_path, monkeypatch):
     home.mkdir()
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))
+
+
+@pytest.fixture
+def qtbot(qapp, request):
+    """pytest-qt's, which waits as long as a machine may need that is slow, busy and stalls: a limit proves nothing."""
+    from pytestqt.qtbot import QtBot
+
+    class PatientBot(QtBot):
+        def waitUntil(self, callback, *, timeout=PATIENCE_MS):
+            super().waitUntil(callback, timeout=timeout)
+
+        def waitSignal(self, signal, *, timeout=PATIENCE_MS, **others):
+            return super().waitSignal(signal, timeout=timeout, **others)
+
+        def waitExposed(self, widget, *, timeout=PATIENCE_MS):
+            return super().waitExposed(widget, timeout=timeout)
+
+    return PatientBot(request)
 
 
 @pytest.fixture
@@ -101,13 +121,17 @@ def open_dock(qtbot):
 
     opened = []
 
+    def become_active(window):
+        """Keys of the window go to the active one only; without a window manager asking once may not do."""
+        window.activateWindow()
+        return window.isActiveWindow()
+
     def open_dock(viewer, tool="slices"):
         window = viewer.window._qt_window
         window.resize(1280, 800)
         _, dock = viewer.window.add_plugin_dock_widget("napari-weak3d", f"Weak3D: {tool}")
         qtbot.waitUntil(dock.isVisible)
-        window.activateWindow()  # keys of the window go to the active one only
-        qtbot.waitUntil(window.isActiveWindow)
+        qtbot.waitUntil(partial(become_active, window))
         viewer.reset_view()
         QApplication.processEvents()  # the canvas is drawn once before it knows where the mouse is
         opened.append(dock.controller)

@@ -27,7 +27,7 @@ def controller(viewer, fake_jobs, qtbot):
     controller = Controller(viewer, jobs=fake_jobs)
     controller.images.choose(viewer.layers["first"])
     controller.images.begin()
-    qtbot.waitUntil(lambda: not controller.images.waiting, timeout=20_000)
+    qtbot.waitUntil(lambda: not controller.images.waiting)
     project = controller.desk.project
     model = project.add_model("cells", method="slices", images=(controller.desk.work.image_id,))
     folder = project.model_folder(model.id)
@@ -53,7 +53,7 @@ def test_model_is_applied_to_the_image_that_is_chosen_though_another_is_painted_
 ):
     controller.images.choose(viewer.layers["second"])
     controller.models.apply(model, "image")
-    qtbot.waitUntil(lambda: fake_jobs.request is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: fake_jobs.request is not None)
     assert isinstance(fake_jobs.request, Segment)
     assert controller.desk.project.image(fake_jobs.request.image).name == "second"
 
@@ -65,7 +65,7 @@ def test_image_that_is_still_being_copied_is_segmented_when_it_is_there(controll
     controller.models.apply(model, "image")
     assert fake_jobs.requests == []
     assert "still being copied" in said(controller)[-1]
-    qtbot.waitUntil(lambda: len(fake_jobs.requests) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(fake_jobs.requests) == 1)
     assert not controller.images.waiting
 
 

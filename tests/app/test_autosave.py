@@ -17,7 +17,6 @@ from napari_weak3d.io.project import CentroidsState, ImageEntry, Project, Slices
 pytestmark = pytest.mark.window
 
 SHAPE = (6, 40, 50)
-WAIT = 20_000  # ms: generous, for a machine with other work
 
 
 @pytest.fixture
@@ -68,17 +67,17 @@ def same(store, layer):
 
 
 def test_a_stroke_is_saved_with_the_state(qtbot, autosave, watched, store, desk):
-    with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+    with qtbot.waitSignal(autosave.saved):
         watched.paint((2, 10, 10), 3)
     same(store, watched)
     assert store.state() == desk["state"]
 
 
 def test_undo_and_redo_are_saved(qtbot, autosave, watched, store):
-    with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+    with qtbot.waitSignal(autosave.saved):
         watched.paint((2, 10, 10), 3)
     for change in (watched.undo, watched.redo):
-        with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+        with qtbot.waitSignal(autosave.saved):
             change()
         same(store, watched)
     assert store.painted_planes() == (2,)
@@ -92,19 +91,19 @@ def test_a_fill_in_3d_and_paint_across_the_planes_are_saved(qtbot, autosave, wat
     assert store.painted_planes() == (0, 1, 2, 3, 4, 5)
     watched.data[:, 5, 5:9] = 2  # as a stroke in xz leaves it
     watched.events.paint(value=[])
-    qtbot.waitUntil(lambda: np.array_equal(store.read().labels, watched.data), timeout=WAIT)
+    qtbot.waitUntil(lambda: np.array_equal(store.read().labels, watched.data))
 
 
 def test_the_slice_in_view_is_looked_at_first(qtbot, autosave, layer, store, desk):
     autosave.watch(layer, store, lambda: desk["state"], shown=lambda: (0, 4))
-    with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+    with qtbot.waitSignal(autosave.saved):
         layer.data[4, 3, 3] = 1  # nobody is told
     assert store.painted_planes() == (4,)
 
 
 def test_marking_a_slice_is_saved_without_paint(qtbot, autosave, watched, store, desk):
     desk["state"] = SlicesState(annotated=((0, 1), (0, 2)))
-    with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+    with qtbot.waitSignal(autosave.saved):
         pass
     assert store.state().annotated == ((0, 1), (0, 2))
 
@@ -125,7 +124,7 @@ def test_a_mark_is_never_on_disk_before_its_paint(qtbot, autosave, watched, stor
         z = number % 5
         watched.data[z, 5, 5] = number
         desk["state"] = SlicesState(annotated=((0, z),), effort_s=number)
-        with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+        with qtbot.waitSignal(autosave.saved):
             watched.data[5, 5, 5] = number  # something to write, wherever the round is
     assert late == []
 
@@ -188,13 +187,13 @@ def test_a_full_disk_is_told_once_and_the_paint_is_saved_later(qtbot, autosave, 
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", full)
-        with qtbot.waitSignal(autosave.failed, timeout=WAIT):
+        with qtbot.waitSignal(autosave.failed):
             watched.data[2, 3, 3] = 1
-        qtbot.waitUntil(lambda: len(tried) >= 3, timeout=WAIT)
+        qtbot.waitUntil(lambda: len(tried) >= 3)
         with pytest.raises(StorageError, match="disk is full"):
             autosave.flush()
         watched.data[2, 3, 3], watched.data[4, 4, 4] = 5, 6
-    with qtbot.waitSignal(autosave.saved, timeout=WAIT):
+    with qtbot.waitSignal(autosave.saved):
         pass
     autosave.flush()
     same(store, watched)
@@ -204,7 +203,7 @@ def test_a_full_disk_is_told_once_and_the_paint_is_saved_later(qtbot, autosave, 
 def test_a_read_only_project_is_told(qtbot, autosave, layer, store, desk):
     with Project.open(store.folder.parent.parent) as second:
         autosave.watch(layer, second.annotations(second.images[0].id), lambda: desk["state"])
-        with qtbot.waitSignal(autosave.failed, timeout=WAIT) as failed:
+        with qtbot.waitSignal(autosave.failed) as failed:
             layer.data[2, 3, 3] = 1
         assert "open for writing by" in failed.args[0].message
 
@@ -270,7 +269,7 @@ def test_what_is_not_painted_is_kept_without_a_layer(autosave, project, store, d
     autosave.flush()
     assert clicks.revision() == 0, "an image without a click has no annotation"
     desk["state"] = CentroidsState(((1.0, 2.0, 3.0),))
-    qtbot.waitUntil(lambda: clicks.state() == desk["state"], timeout=WAIT)
+    qtbot.waitUntil(lambda: clicks.state() == desk["state"])
     desk["state"] = CentroidsState((), effort_s=4.0)
     autosave.unwatch()
     assert clicks.state() == desk["state"]

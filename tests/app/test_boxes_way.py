@@ -9,7 +9,7 @@ from napari_weak3d.app.jobs import JobState
 from napari_weak3d.samples import make_blobs
 
 pytestmark = [pytest.mark.window, pytest.mark.slow]
-LONG = 300_000  # ms; on a slow machine that is busy otherwise
+LONG = 900_000  # ms; a training on a slow machine that is busy otherwise
 QUICK = {"width": 8, "levels": 3, "minutes": 20.0}
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -15,7 +15,6 @@ from napari_weak3d.types import Preview
 
 pytestmark = [pytest.mark.window, pytest.mark.slow]
 SHAPE = (6, 12, 14)
-WAIT = 20_000
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def clicking(controller, qtbot):
     """Clicking in the image has begun, and it is in the project."""
     controller.choose_tool("centroids")
     controller.images.begin()
-    qtbot.waitUntil(lambda: not controller.images.waiting, timeout=WAIT)
+    qtbot.waitUntil(lambda: not controller.images.waiting)
     return controller
 
 
@@ -69,14 +68,14 @@ def test_clicks_are_in_the_project_by_themselves_and_come_back(clicking, make_na
     click(clicking, (1, 2, 3), (4, 8, 9))
     project, image = clicking.desk.project, clicking.desk.work.image_id
     store = project.annotations(image, "centroids")
-    qtbot.waitUntil(lambda: store.revision() > 0, timeout=WAIT)
+    qtbot.waitUntil(lambda: store.revision() > 0)
     folder = project.folder
     clicking.close()
     sample = read_project_sample(folder, image, kind="centroids")
     np.testing.assert_array_equal(sample.annotation.points_vox, [[1, 2, 3], [4, 8, 9]])
     again = Controller(make_napari_viewer(), jobs=fake_jobs)
     again.open_project(folder)
-    qtbot.waitUntil(lambda: again.desk.work is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: again.desk.work is not None)
     assert again.desk.tool is again.desk.clicking, "the tool of what was annotated last"
     np.testing.assert_array_equal(again.desk.clicking.clicks.points, [[1, 2, 3], [4, 8, 9]])
     again.close()
@@ -230,7 +229,7 @@ def test_second_viewer_may_look_at_clicks_only(clicking, make_napari_viewer, fak
     clicking.desk.autosave.flush()
     second = Controller(make_napari_viewer(), jobs=fake_jobs)
     second.open_project(clicking.desk.project.folder)
-    qtbot.waitUntil(lambda: second.desk.work is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: second.desk.work is not None)
     tool = second.desk.clicking
     assert len(tool.clicks.points) == 1
     assert not tool.layer.editable

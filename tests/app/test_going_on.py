@@ -17,7 +17,7 @@ def controller(make_napari_viewer, fake_jobs, qtbot):
     viewer.add_image(np.zeros(SHAPE, np.uint8), name="cells")
     controller = Controller(viewer, jobs=fake_jobs)
     controller.images.begin()
-    qtbot.waitUntil(lambda: not controller.images.waiting, timeout=20_000)
+    qtbot.waitUntil(lambda: not controller.images.waiting)
     controller.desk.layers.go_to((0, 2), controller.desk.work.layer)
     controller.desk.tool.paint_layer.paint((2, 5, 5), 2)
     controller.desk.tool.complete_shown()

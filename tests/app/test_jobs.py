@@ -16,7 +16,6 @@ from napari_weak3d.messages import Segment, Train
 
 pytestmark = pytest.mark.window
 
-LIMIT_MS = 120_000
 CHILD = [sys.executable, "-P", str(Path(__file__).with_name("acting_child.py"))]
 IMAGES = ("a", "b")
 
@@ -54,7 +53,7 @@ def make_jobs(qtbot, tmp_path):
 @pytest.fixture
 def wait(qtbot):
     def wait(condition):
-        qtbot.waitUntil(lambda: bool(condition()), timeout=LIMIT_MS)
+        qtbot.waitUntil(lambda: bool(condition()))
 
     return wait
 

@@ -1,11 +1,11 @@
 """The way of a first user, with real keys and mouse, and the real child process; and when parts of it are killed."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 import weakref
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from scipy import ndimage
 
 from napari_weak3d.app.jobs import JobState
 from napari_weak3d.app.message_bar import Question
+from napari_weak3d.errors import Weak3DError
+from napari_weak3d.io.project.annotations import AnnotationStore
 from napari_weak3d.samples import make_blobs, make_demo
 
 pytestmark = [pytest.mark.window, pytest.mark.slow]
-LONG = 300_000  # ms; on a slow machine that is busy otherwise
-SAVED_S = 10  # 5 are promised; a machine that is busy otherwise takes longer, and this measures no time
+LONG = 900_000  # ms; a training on a slow machine that is busy otherwise
 QUICK = {"members": 1, "width": 8, "levels": 3, "patch": 64, "pixels": 16_384, "minutes": 20.0}
+BLOBS_SHAPE = (12, 64, 64)
 DOOMED = Path(__file__).with_name("doomed_napari.py")
 no_sigkill = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
@@ -180,7 +182,7 @@ def choose_in_menu(panel, title):
 
 
 def make_blobs_file(tmp_path):
-    sample = make_blobs(np.random.default_rng(1), shape=(12, 64, 64), name="blobs")
+    sample = make_blobs(np.random.default_rng(1), shape=BLOBS_SHAPE, name="blobs")
     file = tmp_path / "blobs.tif"
     tifffile.imwrite(file, sample.volume.data[0], imagej=True, metadata={"axes": "ZYX", "spacing": 0.5, "unit": "um"})
     return file
@@ -213,41 +215,42 @@ def test_killed_child_is_said_and_training_works_again(make_napari_viewer, open_
 
 @pytest.fixture
 def doomed(tmp_path):
-    """A napari that paints and trains on its own; with what it writes down."""
-    diary = tmp_path / "diary.txt"
-    arguments = [str(make_blobs_file(tmp_path)), json.dumps(QUICK), str(diary)]
+    """A napari that paints and trains on its own."""
+    arguments = [str(make_blobs_file(tmp_path)), json.dumps(QUICK)]
     process = subprocess.Popen([sys.executable, "-P", str(DOOMED), *arguments])
-    yield process, diary
+    yield process
     process.kill()
     process.wait()
 
 
-def read_diary(diary):
-    """Times, painted voxels and steps of the training; the last line may be half written."""
-    lines = diary.read_text().splitlines()[:-1] if diary.exists() else []
-    return np.array([json.loads(line) for line in lines]).reshape(-1, 3)
+def count_saved():
+    """Voxels of the slice that is being painted, as far as they are on disk."""
+    for index in Path.home().glob("napari-weak3d/*/annotations/*/index.json"):
+        with contextlib.suppress(Weak3DError):  # a plane may go while it is read
+            return np.count_nonzero(AnnotationStore(index.parent, shape=BLOBS_SHAPE).read().labels[5])
+    return 0
 
 
 @no_sigkill
-def test_killed_napari_loses_seconds_of_paint_and_no_training(doomed, make_napari_viewer, open_dock, qtbot):
-    napari, diary = doomed
+def test_killed_napari_loses_no_paint_that_was_saved_in_the_middle_of_a_stroke_and_no_training(
+    doomed, make_napari_viewer, open_dock, qtbot
+):
+    saved = [0]
 
     def has_painted_and_trained():
-        if napari.poll() is not None:
+        if doomed.poll() is not None:
             raise RuntimeError("it has ended by itself")
-        moments = read_diary(diary)
-        return len(moments) and moments[-1, 2] >= 5 and moments[-1, 0] > moments[0, 0] + SAVED_S + 3
+        if (now := count_saved()) > saved[-1]:
+            saved.append(now)
+        # saved twice since the button went down, and a checkpoint is there
+        return len(saved) > 2 and any(Path.home().glob("napari-weak3d/*/models/*/resume.safetensors"))
 
     qtbot.waitUntil(has_painted_and_trained, timeout=LONG)
-    children = [each for each in psutil.Process(napari.pid).children() if is_ours(each)]
+    children = [each for each in psutil.Process(doomed.pid).children() if is_ours(each)]
     assert len(children) == 1
-    killed_at = time.monotonic()
-    napari.kill()
-    napari.wait()
+    doomed.kill()
+    doomed.wait()
     qtbot.waitUntil(lambda: all(map(is_gone, children)), timeout=LONG)
-    moments = read_diary(diary)
-    painted = moments[moments[:, 0] < killed_at - SAVED_S, 1][-1]
-    assert painted > 0
 
     viewer = make_napari_viewer(show=True)
     controller, user = open_dock(viewer), User(viewer, qtbot)
@@ -258,7 +261,7 @@ def test_killed_napari_loses_seconds_of_paint_and_no_training(doomed, make_napar
     qtbot.waitUntil(lambda: controller.desk.work is not None, timeout=LONG)
     slices = controller.desk.tool.slices()
     assert slices.annotated == ((0, 3), (0, 8))
-    assert np.count_nonzero(slices.labels[5]) >= painted
+    assert np.count_nonzero(slices.labels[5]) >= saved[-1]
 
     (model,) = controller.desk.project.models
     assert model.unfinished

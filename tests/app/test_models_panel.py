@@ -19,8 +19,8 @@ def panel(qtbot):
     panel = ModelsPanel()
     qtbot.addWidget(panel)
     panel.resize(366, 300)
-    panel.show()
-    qtbot.waitExposed(panel)
+    with qtbot.waitExposed(panel):
+        panel.show()
     return panel
 
 

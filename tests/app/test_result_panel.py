@@ -27,8 +27,8 @@ def panel(qtbot):
     panel = ResultPanel()
     qtbot.addWidget(panel)
     panel.resize(366, 400)
-    panel.show()
-    qtbot.waitExposed(panel)
+    with qtbot.waitExposed(panel):
+        panel.show()
     return panel
 
 
@@ -47,7 +47,7 @@ def asked(panel):
 
 
 def wait_for(qtbot, asked, n):
-    qtbot.waitUntil(lambda: len(asked) >= n, timeout=5000)
+    qtbot.waitUntil(lambda: len(asked) >= n)
 
 
 def test_without_a_result_the_panel_says_what_to_do(panel):
