@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_weak3d.errors import ConfigError
+from napari_weak3d.methods.centroids import volumes
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
@@ -47,6 +48,15 @@ def test_without_any_click_left_it_goes_on_with_those_there_were(make_learner, s
     learner.take((Sample(sample.volume, Centroids(np.zeros((0, 3)))),))
     assert "nothing is clicked" in learner.notice
     assert learner.step(0.1)["loss"] > 0
+
+
+def test_new_clicks_are_taken_without_measuring_cells_again(make_learner, sample, monkeypatch):
+    learner = make_learner()
+    learner.learn_centres(without_held_out=False)
+    look = learner.annotated[0].look
+    monkeypatch.setattr(volumes, "measure_cells", lambda *_, **__: pytest.fail("it takes seconds"))
+    learner.take((Sample(sample.volume, Centroids(sample.annotation.points_vox + 1.0)),))
+    assert learner.annotated[0].look == look
 
 
 def test_other_images_are_not_taken_over(make_learner, sample):

@@ -290,7 +290,7 @@ class Learner:
             return
         self.samples = samples
         self.annotated = [
-            replace(annotate(sample, old.view, config=self.config), look=old.look)
+            annotate(sample, old.view, config=self.config, look=old.look)
             for sample, old in zip(samples, self.annotated, strict=True)
         ]
         self.settled = []

@@ -128,14 +128,16 @@ class Annotated:
         )
 
 
-def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig) -> Annotated:
-    """Put together what clicks and image say of each other."""
+def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig, look: CellLook | None = None) -> Annotated:
+    """Put together what clicks and image say of each other; ``look`` of the cells: None, it is measured, which takes
+    seconds."""
     assert isinstance(sample.annotation, Centroids)
     points, spacing = sample.annotation.points_vox, sample.volume.spacing
     known = region_mask(sample.region, shape=view.shape[1:])
     # From the voxels that hold them: else a click between two voxels would be the centre of nothing.
     cells = find_voronoi_cells(np.rint(points), shape=view.shape[1:], spacing=spacing)
-    return Annotated(view, spacing, points, cells, _look_at(view, points, spacing, config), known, sample.region)
+    look = look or _look_at(view, points, spacing, config)
+    return Annotated(view, spacing, points, cells, look, known, sample.region)
 
 
 def _look_at(view: SlabView, points: NDArray[np.float64], spacing: Spacing, config: CentroidsConfig) -> CellLook:
