@@ -61,6 +61,8 @@ class ScriptedModel:
     @classmethod
     def fit(cls, samples, *, config, folder, start=None):
         folder.mkdir(parents=True, exist_ok=True)
+        if config.does == "hang":  # before it hears of anything
+            misbehave("hang")
         step, preview, paused = 0, None, False
         while not config.steps or step < config.steps:
             metrics = {"painted": count_paint(samples), "started": float(start is not None)}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_weak3d.errors import AnnotationError
+from napari_weak3d.errors import AnnotationError, StorageError
 from napari_weak3d.messages import (
     Advanced,
     DeviceInfo,
@@ -251,6 +251,30 @@ def test_wrong_paint_is_noted_and_the_old_stays_until_it_is_mended(watch, painti
     assert watch.note == ""
 
 
+def test_paint_that_could_not_be_read_once_is_read_again(watch, painting, clock):
+    painting.change("a", annotated=((0, 1),))
+    read = watch._read
+    watch._read = lambda image: (_ for _ in ()).throw(StorageError("the disk is slow"))
+    clock.now = 1.0
+    assert watch.news() is None
+    watch._read = read
+    clock.now = 2.0
+    assert watch.news().samples[0].annotation.annotated == ((0, 1),)
+    assert watch.note == ""
+
+
+def test_paint_that_takes_long_to_learn_from_is_looked_for_less_often(watch, painting, clock):
+    painting.change("a", annotated=((0, 1),))
+    clock.now = 1.0
+    assert watch.news() is not None
+    painting.change("a", annotated=((0, 2),))
+    for now in (11.0, 20.0, 30.0):  # it took 10 s
+        clock.now = now
+        assert watch.news() is None
+    clock.now = 31.0
+    assert watch.news() is not None
+
+
 def test_wrong_paint_of_one_image_does_not_keep_that_of_another_from_being_used(watch, painting, clock):
     painting.change("a", classes=(PaintClass(9, "other", background=True),))
     painting.change("b", annotated=((0, 1),))
@@ -283,7 +307,7 @@ class Piped:
         reading, self._writing = os.pipe()
         self.out = io.StringIO()
         self.ends = []
-        self.wire = Wire(os.fdopen(reading), self.out, on_end=lambda: self.ends.append(1))
+        self.wire = Wire(os.fdopen(reading), self.out, on_end=self.ends.append)
 
     def write(self, text):
         os.write(self._writing, text.encode())

@@ -184,8 +184,9 @@ class Shown:
 class Finished:
     """A job has ended well, be it by Stop. What ``result`` holds depends on the request:
 
-    Train: model (id, or None: stopped before it had learned anything), metrics (the last ones), stopped. Segment: prediction (id). SegmentFiles: files, and failed as
-    pairs of file and reason. Suggest: slices as pairs of axis and index, or ids of boxes.
+    Train: model (id, or None: stopped before it had learned anything), metrics (the last ones), stopped.
+    Segment: prediction (id). SegmentFiles: files, and failed as pairs of file and reason.
+    Suggest: slices as pairs of axis and index, or ids of boxes.
     Propose: points as z, y, x, their scores, and the radius of a typical cell; no points if it was stopped.
     """
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from napari_weak3d.worker.wire import Wire, open_wire
@@ -18,6 +19,10 @@ CHECKPOINT_S = 10.0
 """How long a running job gets to write its model once nobody listens any more."""
 _NICE = 10
 """So much nicer than napari, on the scale of 20 of POSIX systems; on Windows whoever starts the process says it."""
+
+_OOM = Path("/proc/self/oom_score_adj")
+_OOM_SCORE = 500
+"""Of -1000 to 1000: as if this process held half of the memory more than it does."""
 
 
 def main(given: str | None) -> None:
@@ -32,8 +37,7 @@ def main(given: str | None) -> None:
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     _give_way()
-    # faulthandler's watchdog needs no interpreter: a step that does not let go of it is ended too.
-    wire = open_wire(on_end=lambda: faulthandler.dump_traceback_later(CHECKPOINT_S, exit=True))
+    wire = open_wire(on_end=partial(_leave_soon, folder=folder))
     status = 1
     try:
         _work(wire, folder)
@@ -48,10 +52,22 @@ def main(given: str | None) -> None:
         os._exit(status)
 
 
+def _leave_soon(wire: Wire, *, folder: Path) -> None:
+    """Nobody listens any more: leave, at once where no job runs, be it in the middle of importing torch."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not wire.job_runs:
+        os._exit(0)
+    # The watchdog runs on a thread of its own that needs no interpreter: code that does not let go of the interpreter's
+    # lock is ended too, once this thread has got hold of it.
+    faulthandler.dump_traceback_later(CHECKPOINT_S, exit=True)
+
+
 def _give_way() -> None:
     """Let the window that the user works in go first, and leave interrupts from a terminal to it."""
     with suppress(AttributeError, OSError):
         os.nice(_NICE)
+    with suppress(OSError, ValueError):  # Linux: where memory runs out, this is to be ended, not napari
+        _OOM.write_text(str(max(_OOM_SCORE, int(_OOM.read_text()))))
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -37,7 +37,9 @@ def serve(wire: Wire, *, folder: Path) -> None:
     served = False
     while (request := wire.next_request(within_s=IDLE_S if served else None)) is not None:
         _log.info("job %s: %s", request.job, type(request).__name__)
+        wire.job_runs = True
         wire.send(_serve_one(request, Talk(wire, job=request.job, folder=folder)))
+        wire.job_runs = False
         free_memory()
         served = True
 

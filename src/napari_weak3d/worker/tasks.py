@@ -70,8 +70,8 @@ def run(request: Request, talk: Talk) -> Result:
 def train(request: Train, talk: Talk) -> Result:
     """Train on what is annotated, and on what is annotated meanwhile.
 
-    A Stop that comes before the first step has been told leaves no model: it would have learned nothing. A training that
-    goes on with its own model keeps that.
+    A Stop that comes before the first step has been told leaves no model: it would have learned nothing. A training
+    that goes on with its own model keeps it.
     """
     project = Path(request.project)
     talk.advance(Progress(0, 0, "reading the image" if len(request.images) == 1 else "reading the images"))

@@ -28,10 +28,16 @@ class Wire:
     outgoing
         Lines to the app.
     on_end
-        Called in that thread once the incoming lines end: nobody listens any more.
+        Called with this in that thread once the incoming lines end: nobody listens any more.
+
+    Attributes
+    ----------
+    job_runs
+        Kept by whoever runs jobs.
     """
 
-    def __init__(self, incoming: Iterable[str], outgoing: TextIO, *, on_end: Callable[[], object]) -> None:
+    def __init__(self, incoming: Iterable[str], outgoing: TextIO, *, on_end: Callable[[Wire], object]) -> None:
+        self.job_runs = False
         self._outgoing = outgoing
         self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._requests: deque[Request] = deque()
@@ -85,7 +91,7 @@ class Wire:
             return message
         return None
 
-    def _read(self, incoming: Iterable[str], on_end: Callable[[], object]) -> None:
+    def _read(self, incoming: Iterable[str], on_end: Callable[[Wire], object]) -> None:
         with suppress(OSError, ValueError):
             for line in incoming:
                 try:
@@ -93,10 +99,10 @@ class Wire:
                 except WireError as error:
                     _log.error("%s", error)
         self._queue.put(None)
-        on_end()
+        on_end(self)
 
 
-def open_wire(*, on_end: Callable[[], object]) -> Wire:
+def open_wire(*, on_end: Callable[[Wire], object]) -> Wire:
     """Take standard input and output for messages.
 
     What anything prints from now on goes to standard error, and what anything reads is empty.
