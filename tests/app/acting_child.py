@@ -37,6 +37,8 @@ def misbehave(does: str) -> None:
         os.abort()
     elif does == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif does == "term":
+        os.kill(os.getpid(), signal.SIGTERM)
     elif does == "exit":
         print("the last words", file=sys.stderr, flush=True)
         os._exit(7)

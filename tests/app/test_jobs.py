@@ -177,6 +177,7 @@ def test_line_that_is_no_message_does_no_harm(make_jobs, wait):
 CRASHES = {
     "abort": "the training crashed in a library",
     "kill": "the training was ended by the system, most likely because memory ran out",
+    "term": "the training was ended by the system or by another program: start it again",
     "exit": "the training ended without a word (exit code 7)",
 }
 

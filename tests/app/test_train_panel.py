@@ -110,6 +110,13 @@ def test_a_stop_that_takes_long_says_what_it_waits_for_and_offers_to_stop_at_onc
     assert panel.buttons.waiting.isHidden()
 
 
+def test_stop_at_once_speaks_of_a_checkpoint_only_where_there_is_one(panel, qtbot):
+    panel.buttons.set_patience(1)
+    panel.set_state(JobState.STOPPING, can_pause=False)
+    qtbot.waitUntil(lambda: "kill" in visible_buttons(panel))
+    assert panel.buttons.kill.text() == "Stop at once"
+
+
 def test_patience_begins_anew_with_each_stop(panel, qtbot):
     panel.buttons.set_patience(1)
     panel.set_state(JobState.STOPPING)

@@ -47,6 +47,7 @@ _CRASHES = {
     *(0xC0000005, 0xC0000409, 3),  # Windows: access violation, stack overrun, abort()
 }
 _KILLED = -9
+_ASKED_TO_END = -15
 
 
 class JobState(StrEnum):
@@ -296,6 +297,8 @@ def _explain(code: int, tail: str, *, request: Request | None) -> str:
             "was ended by the system, most likely because memory ran out: close other programs, or choose a smaller "
             "patch or tile in the advanced settings"
         )
+    elif code == _ASKED_TO_END:
+        why = "was ended by the system or by another program: start it again"
     elif code in _CRASHES:
         why = "crashed in a library below it: try again, and please report it with the details if it does so again"
     else:

@@ -128,7 +128,8 @@ class MessageBar(QFrame):
         self._show_current()
 
     def withdraw(self, texts: Collection[str]) -> None:
-        """Drop messages of these texts: they are not true any more."""
+        """Drop messages and questions of these texts: they are not true any more."""
+        self._questions = [each for each in self._questions if each.text not in texts]
         self._messages = [each for each in self._messages if each.text not in texts]
         self._show_current()
 

@@ -17,7 +17,7 @@ _TIPS = {
     "pause": "Hold the training; annotating and previews go on",
     "resume": "Go on with the training",
     "stop": "End after the current step and keep the model",
-    "kill": "End the process at once; the model is the last checkpoint, at most 20 s old",
+    "kill": "End the process at once; of a training the last checkpoint is kept, at most 20 s old",
 }
 
 
@@ -42,9 +42,9 @@ class RunButtons(QWidget):
         self.train = _make_button("Train on my labels", self.train_clicked)
         self.pause = _make_button("Pause", self.pause_clicked)
         self.resume = _make_button("Go on", self.resume_clicked)
-        self.stop = _make_button("Stop", self.stop_clicked)
-        self.kill = _make_button("Stop at once, keep the last checkpoint", self.kill_clicked)
-        self.stop.clicked.connect(lambda: self._show(JobState.STOPPING))
+        self.stop = QPushButton("Stop")
+        self.kill = _make_button("Stop at once", self.kill_clicked)
+        self.stop.clicked.connect(self._on_stop)
         self.kill.clicked.connect(lambda: self.kill.setEnabled(False))
         self.waiting = QLabel()
         self.waiting.setWordWrap(True)
@@ -79,6 +79,11 @@ class RunButtons(QWidget):
         for name, tip in _TIPS.items():
             getattr(self, name).setToolTip(f"{tip} ({keys[name]})" if name in keys else tip)
 
+    def _on_stop(self) -> None:
+        # First: a job that only waited is gone by the end of the signal, and its state is shown by then.
+        self._show(JobState.STOPPING)
+        self.stop_clicked.emit()
+
     def _show(self, state: JobState) -> None:
         idle, paused, stopping = (state is each for each in (JobState.IDLE, JobState.PAUSED, JobState.STOPPING))
         self.train.setVisible(idle)
@@ -98,6 +103,7 @@ class RunButtons(QWidget):
 
     def _offer_kill(self) -> None:
         self.show_waiting_for(self._waits_for)
+        self.kill.setText("Stop at once, keep the last checkpoint" if self._can_pause else "Stop at once")
         self.waiting.show()
         self.kill.setEnabled(True)
         self.kill.show()

@@ -114,15 +114,23 @@ class TrainPanel(QWidget):
         if in_form or self._form is not None:
             self.form.set_settings(in_form)
 
-    def set_state(self, state: JobState, *, can_pause: bool = True) -> None:
-        """Show the buttons of a state; ``can_pause``: whether this kind of job can be held."""
+    def set_state(self, state: JobState, *, can_pause: bool = True, starting: str = "starting...") -> None:
+        """Show the buttons of a state.
+
+        Parameters
+        ----------
+        can_pause
+            Whether this kind of job can be held: it is a training.
+        starting
+            What to say before the first report.
+        """
         begins = self._state is JobState.IDLE and state is not JobState.IDLE
         self._state = state
         self.buttons.set_state(state, can_pause=can_pause)
         if state is JobState.IDLE:
             self.progress.clear()
         elif state is JobState.STARTING:
-            self.progress.show_waiting("starting...")
+            self.progress.show_waiting(starting)
         if begins and not self._curves_chosen:
             self.curves_button.setChecked(True)
 
