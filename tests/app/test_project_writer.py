@@ -78,3 +78,12 @@ def test_save_into_a_folder_that_is_not_there_keeps_nothing_half(tmp_path):
     with pytest.raises(StorageError):
         draw_labels().save(str(tmp_path / "missing" / "saved.zarr"), plugin=PLUGIN)
     assert not list(tmp_path.rglob("saved*"))
+
+
+def test_table_of_objects_is_saved_from_napari(tmp_path):
+    file = tmp_path / "saved.csv"
+    layer = draw_labels(scale=(2, 0.5, 0.25), units=("um",) * 3)
+    assert layer.save(str(file)) == [str(file)]
+    header, row = (line.split(",") for line in file.read_text().splitlines())
+    found = dict(zip(header, row, strict=True))
+    assert (found["id"], found["n_voxels"], found["unit"], float(found["volume"])) == ("7", "12", "um", 3.0)

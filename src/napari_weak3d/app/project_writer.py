@@ -1,11 +1,13 @@
-"""napari's own File > Save of a Labels layer: TIFF or OME-Zarr with the voxel size, which its own writer leaves out."""
+"""napari's own File > Save of a Labels layer: TIFF or OME-Zarr with the voxel size, or the table of its objects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.labels import write_labels
@@ -39,6 +41,25 @@ def write_labels_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> l
     StorageError
         The disk is full, the folder missing or read-only. An old file stays as it was.
     """
+    spacing, unit = _spacing_of(attributes)
+    write_labels(path, _volume_of(data, attributes), spacing=spacing, unit=unit)
+    return [path]
+
+
+def write_table_of_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+    """Write the table of the objects of a Labels layer as CSV, for napari: sizes and places, no intensities.
+
+    Parameters, return and errors as of :func:`write_labels_layer`; ``path`` ends in .csv.
+    """
+    from napari_weak3d.measure import measure_objects, write_measures  # noqa: PLC0415  # scipy, as napari starts
+
+    spacing, unit = _spacing_of(attributes)
+    write_measures(Path(path), measure_objects(_volume_of(data, attributes), spacing=spacing, unit=unit))
+    return [path]
+
+
+def _volume_of(data: Any, attributes: Mapping[str, Any]) -> NDArray[Any]:
+    """(Z, Y, X) labels of a layer, of its finest level."""
     name = str(attributes.get("name", _NAME))
     finest = np.asarray(data[0] if attributes.get("multiscale") else data)
     if not 2 <= finest.ndim <= 3:
@@ -48,9 +69,7 @@ def write_labels_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> l
             where=name,
             value=finest.shape,
         )
-    spacing, unit = _spacing_of(attributes)
-    write_labels(path, finest.reshape((1, *finest.shape)[-3:]), spacing=spacing, unit=unit)
-    return [path]
+    return finest.reshape((1, *finest.shape)[-3:])
 
 
 def _spacing_of(attributes: Mapping[str, Any]) -> tuple[Spacing, str]:
