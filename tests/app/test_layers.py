@@ -206,12 +206,13 @@ def test_previews_can_be_hidden(viewer, layers):
 
 def test_a_result_replaces_the_last_of_its_name(viewer, layers):
     image = make_image(viewer)
+    viewer.add_labels(make_labels(7), name="result")
     first = layers.show_result(image, make_labels(1), name="result")
-    first.name = "renamed"
+    assert first.name == "result [1]"  # napari's doing, not the user's
     second = layers.show_result(image, make_labels(2), name="result")
     assert second is first
     assert second.data.max() == 2
-    assert len(viewer.layers) == 2
+    assert len(viewer.layers) == 3
 
 
 def test_a_result_gives_way_to_the_preview_and_comes_back_with_the_next_one(viewer, layers):
@@ -240,15 +241,27 @@ def edit_by_other_data(layer):
     layer.data = np.full(SHAPE, 9, np.int32)
 
 
-@pytest.mark.parametrize("edit", [edit_by_brush, edit_by_program, edit_by_other_data])
+def edit_its_name(layer):
+    layer.name = "of model 1, keep"
+
+
+@pytest.mark.parametrize("edit", [edit_by_brush, edit_by_program, edit_by_other_data, edit_its_name])
 def test_a_result_that_was_edited_is_the_users_and_the_next_one_is_new(viewer, layers, edit):
     image = make_image(viewer)
     first = layers.show_result(image, make_labels(1), name="result")
     edit(first)
+    kept = first.data.copy()
     second = layers.show_result(image, make_labels(2), name="result")
     assert second is not first
-    assert list(viewer.layers) == [image, first, second]  # or the old one would hide what a slider does
-    assert first.data.max() == 9
+    assert list(viewer.layers) == [image, first, second]  # or the old one would hide the new one
+    np.testing.assert_array_equal(first.data, kept)
+
+
+def test_a_result_that_came_with_corrections_is_the_users(viewer, layers):
+    image = make_image(viewer)
+    first = layers.show_result(image, make_labels(1), name="result", corrected=True)
+    assert layers.show_result(image, make_labels(2), name="result") is not first
+    assert first.data.max() == 1
 
 
 def test_a_result_does_not_touch_a_layer_of_the_users_of_the_same_name(viewer, layers):
@@ -259,14 +272,10 @@ def test_a_result_does_not_touch_a_layer_of_the_users_of_the_same_name(viewer, l
     assert len(viewer.layers) == 3
 
 
-def test_a_result_is_a_copy_and_comes_in_front_of_its_image(viewer, layers):
+def test_a_result_comes_in_front_of_its_image(viewer, layers):
     image = make_image(viewer, **PLACES["in micrometres"])
     paint = layers.add_paint(image, make_labels(0), name="paint")
-    labels = make_labels(1)
-    labels.setflags(write=False)
-    result = layers.show_result(image, labels, name="result")
-    result.data[0] = 2
-    assert labels.max() == 1
+    result = layers.show_result(image, make_labels(1), name="result")
     assert list(viewer.layers) == [image, result, paint]
     np.testing.assert_array_equal(result.scale, image.scale)
 
@@ -288,6 +297,20 @@ def test_whole_numbers_beside_a_result_are_shown_as_labels(viewer, layers):
     np.testing.assert_array_equal(classes.scale, image.scale)
     layers.hide_extra()
     assert list(viewer.layers) == [image]
+
+
+@pytest.mark.parametrize("edit", [edit_by_brush, edit_by_program, edit_by_other_data, edit_its_name])
+def test_what_came_beside_a_result_and_was_edited_is_the_users(viewer, layers, edit):
+    image = make_image(viewer)
+    mine = layers.show_extra(image, make_labels(3), name="classes")
+    edit(mine)
+    kept = mine.data.copy()
+    layers.hide_extra()
+    second = layers.show_extra(image, make_labels(4), name="classes")
+    assert list(viewer.layers) == [image, second, mine]
+    np.testing.assert_array_equal(mine.data, kept)
+    edit(second)
+    assert layers.show_extra(image, make_labels(5), name="classes") is not second
 
 
 def test_labels_to_take_over_from_are_the_users_and_results_but_not_paint_or_preview(viewer, layers):

@@ -153,10 +153,19 @@ def test_a_name_that_was_refused_is_put_back_by_the_old_list(panel, qtbot):
     assert rows(panel)[0][0] == "nuclei"
 
 
-def test_a_model_without_weights_can_only_be_trained(panel):
+def test_a_model_without_weights_can_only_be_renamed_and_removed(panel):
     panel.show_models([NONE])
-    export = menu_action(panel.more, "Export...")
-    assert (panel.apply.isEnabled(), export.isEnabled(), panel.train_on.isEnabled()) == (False, False, True)
+    names = ("Export...", "Rename", "Remove")
+    assert [menu_action(panel.more, name).isEnabled() for name in names] == [False, True, True]
+    assert (panel.apply.isEnabled(), panel.train_on.isEnabled()) == (False, False)
+
+
+def test_a_row_says_which_images_its_model_learned_from(panel):
+    panel.show_models([GOOD, NONE], image_names={"i1": "ovule"})
+    assert panel.list.topLevelItem(0).toolTip(2) == "nuclei learned from ovule, one that is not in the project"
+    assert "learned from" not in panel.list.topLevelItem(1).toolTip(2)
+    panel.show_models([GOOD, NONE], image_names={"i1": "ovule", "i2": "embryo"})
+    assert panel.list.topLevelItem(0).toolTip(2) == "nuclei learned from ovule, embryo"
 
 
 def test_a_running_job_locks_what_needs_the_child_process(panel):

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_weak3d.app.changes import PlaneChanges
 from napari_weak3d.errors import AnnotationError, StorageError, Weak3DError
-from napari_weak3d.io.project import AnnotationState, AnnotationStore
+from napari_weak3d.io.project import AnnotationState
 from napari_weak3d.types import IntLabels, SliceIndex
 
 _TICK_MS = 25
@@ -28,12 +29,32 @@ _EFFORT_S = 15.0  # how often the effort alone is worth a write
 _NO_PAINT = np.zeros((0, 0, 0), np.int32)
 
 
+class Store(Protocol):
+    """Where an annotation is kept, as :class:`~napari_weak3d.io.project.AnnotationStore` keeps it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    def painted_planes(self) -> tuple[int, ...]:
+        """Tell which z planes are painted."""
+
+    def read_planes(self) -> Mapping[int, IntLabels]:
+        """Read the painted planes; on a thread."""
+
+    def state(self) -> AnnotationState | None:
+        """Read all but the paint."""
+
+    def write(self, state: AnnotationState, planes: Mapping[int, IntLabels]) -> int:
+        """Write planes that changed, and return the revision; on a thread."""
+
+
 @dataclass
 class _Watched:
     """What is annotated, where it is kept, and how far that is; ``layer`` is None where nothing is painted."""
 
     layer: Any
-    store: AnnotationStore
+    store: Store
     state: Callable[[], AnnotationState]
     shown: Callable[[], SliceIndex | None]
     changes: PlaneChanges | None = None  # None: what is on disk is still being read
@@ -87,12 +108,13 @@ class Autosave(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
         self._timer.timeout.connect(self._tick)
-        self._answered.connect(self._collect)
+        # Queued: a write that is done at once would answer in the middle of asking for it.
+        self._answered.connect(self._collect, Qt.ConnectionType.QueuedConnection)
 
     def watch(
         self,
         layer: Any,
-        store: AnnotationStore,
+        store: Store,
         state: Callable[[], AnnotationState],
         *,
         shown: Callable[[], SliceIndex | None] = lambda: None,
@@ -144,10 +166,18 @@ class Autosave(QObject):
         try:
             self.flush()
         finally:
-            self._timer.stop()
-            if self._watched.layer is not None:
-                self._watched.layer.events.paint.disconnect(self._on_paint)
-            self._watched = None
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of the layer as it is: what was not found yet is the caller's to keep. Waits for a write that runs."""
+        watched = self._watched
+        if watched is None:
+            return
+        self._timer.stop()
+        self._wait()
+        if watched.layer is not None:
+            watched.layer.events.paint.disconnect(self._on_paint)
+        self._watched = None
 
     def flush(self) -> None:
         """Compare all of the layer, write what changed, and return when it is on disk.
@@ -284,7 +314,7 @@ class Autosave(QObject):
         self.saved.emit(result)
 
 
-def _read_planes(store: AnnotationStore) -> tuple[dict[int, IntLabels], AnnotationState | None]:
+def _read_planes(store: Store) -> tuple[Mapping[int, IntLabels], AnnotationState | None]:
     """The painted planes on disk and the state; runs on the thread."""
     return store.read_planes(), store.state()
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_weak3d.app import preferences
 from napari_weak3d.app.activity import Activity
+from napari_weak3d.app.applying import Applying
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.desk import Desk, Panels
 from napari_weak3d.app.finding import Finding
@@ -62,9 +63,10 @@ class Controller(QObject):
         self.images = Images(self.desk, self.projects, self)
         self.training = Training(self.desk, self.images, self)
         self.results = Results(self.desk, self.images, self)
+        self.applying = Applying(self.desk, self.images, self.results, self)
         self.finding = Finding(self.desk, self.images, self.desk.clicking, self)
-        self.models = Models(self.desk, self.training, self.results, self)
-        self.restoring = Restoring(self.desk, self.images, training=self.training, results=self.results)
+        self.models = Models(self.desk, self.projects, self.training, self.applying, self)
+        self.restoring = Restoring(self.desk, self.images, training=self.training)
         self._activity = Activity("Weak3D")
         self._closed = self._closing = False
         self._window: Any = getattr(getattr(viewer, "window", None), "_qt_window", None)
@@ -167,7 +169,7 @@ class Controller(QObject):
 
     def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
         """Segment images of the project with one of its models."""
-        self.results.segment(model_id, images=images)
+        self.applying.segment(model_id, images=images)
 
     def open_project(self, folder: Path) -> None:
         """Open a project and show its images."""
@@ -191,6 +193,7 @@ class Controller(QObject):
         self._activity.close()
         self.desk.background.close()
         self.desk.autosave.close()
+        self.results.close()
         self.desk.tool_layers.close()
         self.desk.layers.close()
         self.training.close()
@@ -240,10 +243,10 @@ class Controller(QObject):
             self._activity.show(progress)
 
     def _on_finished(self, report: Finished) -> None:
-        self.desk.end(report.job, report.result)
+        self.desk.end(report)
 
     def _on_failed(self, failed: Failed) -> None:
-        if self.desk.end(failed.job, None):
+        if self.desk.end(failed):
             return
         text = failed.message[:1].upper() + failed.message[1:]
         kind: Kind = "info" if failed.kind == "killed" else "error"
@@ -274,7 +277,10 @@ class Controller(QObject):
         self.training.models_changed.connect(self.models.refresh)
         self.projects.changed.connect(self.models.refresh)
         self.projects.opened.connect(self.images.forget)
-        self.projects.opened.connect(self.results.forget)
+        self.projects.opened.connect(self.models.clear_up)
+        self.projects.closing.connect(self.results.forget)
+        self.projects.moving.connect(self.results.hold)
+        self.projects.moved.connect(self.results.go_on)
         self.projects.opened.connect(self.restoring.restore)
         self.results.shown.connect(self.training.prepare_suggestion)
 

@@ -25,10 +25,10 @@ from napari_weak3d.app.tools.tool import Tool
 from napari_weak3d.app.train_panel import TrainPanel
 from napari_weak3d.errors import ConfigError, Weak3DError
 from napari_weak3d.io.project import Project
-from napari_weak3d.messages import Request, Suggest
+from napari_weak3d.messages import Failed, Finished, Request, Suggest
 
 Done: TypeAlias = Callable[[dict[str, Any]], None]
-Lost: TypeAlias = Callable[[], None]
+Lost: TypeAlias = Callable[[Failed], None]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Desk:
         done
             Gets the result when it ends well.
         lost
-            Called when it ends badly, and nothing is said then; None: the user is told.
+            Gets why when it ends badly, and nothing is said then; None: the user is told.
 
         Returns
         -------
@@ -173,19 +173,19 @@ class Desk:
         """Let the job that waits for its turn not begin."""
         self._next = None
 
-    def end(self, job: str, result: dict[str, Any] | None) -> bool:
-        """Call what waits for a job's end, None: a bad one; then start what waits for its turn.
+    def end(self, report: Finished | Failed) -> bool:
+        """Call what waits for a job's end, be it a bad one; then start what waits for its turn.
 
         Returns
         -------
         Whether a bad end is dealt with, so that nothing needs to be said.
         """
-        done, lost = self._at_end.pop(job, (None, None))
+        done, lost = self._at_end.pop(report.job, (None, None))
         waiting, self._next = self._next, None
-        if result is not None and done is not None:
-            done(result)
-        elif result is None and lost is not None:
-            lost()
+        if isinstance(report, Finished) and done is not None:
+            done(report.result)
+        elif isinstance(report, Failed) and lost is not None:
+            lost(report)
         if waiting is not None:
             self.submit(waiting[0], done=waiting[1], lost=waiting[2])
         return lost is not None

@@ -36,9 +36,12 @@ class Images(QObject):
     -------
     settled()
         The image that is worked on is in the project, and can be read there by a job.
+    begun(image_id)
+        Another image is worked on, or the same one with another tool.
     """
 
     settled = Signal()
+    begun = Signal(str)
 
     def __init__(self, desk: Desk, projects: Projects, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -294,6 +297,7 @@ class Images(QObject):
         self.watch_again()
         self.refresh()
         self._projects.changed.emit()
+        self.begun.emit(image_id)
 
     def choose_tool(self, method: str) -> None:
         """Go on with another tool, on the same image.

@@ -7,7 +7,6 @@ the user has edited is the user's, and is neither overwritten nor removed.
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -29,7 +28,7 @@ from napari_weak3d.app.grid import (
     shape_of,
     world_point,
 )
-from napari_weak3d.app.own_layer import OwnLayer, Role
+from napari_weak3d.app.own_layer import OwnLayer, OwnLayers
 from napari_weak3d.app.time_point import TimePoint
 from napari_weak3d.app.tools.planes import plane_index
 from napari_weak3d.types import IntLabels, Preview, SliceIndex
@@ -48,6 +47,8 @@ class Layers(QObject):
         A layer was added, removed or renamed.
     removed(layer)
         A layer was removed.
+    activated(layer)
+        Another layer is the active one.
 
     Parameters
     ----------
@@ -58,12 +59,12 @@ class Layers(QObject):
     slice_shown = Signal()
     listed = Signal()
     removed = Signal(object)
+    activated = Signal(object)
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._own: list[OwnLayer] = []
-        self._results: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # layer -> image layer
+        self._own = OwnLayers(viewer.layers)
         self._followed: Any = None
         self._time = TimePoint(None, None, viewer.dims)
         self._shown_preview: Preview | None = None
@@ -75,6 +76,7 @@ class Layers(QObject):
             (viewer.layers.events.inserted, self._on_listed),
             (viewer.layers.events.renamed, self._on_listed),
             (viewer.layers.events.removed, self._on_removed),
+            (viewer.layers.selection.events.active, self._on_active),
         )
         for events, slot in self._slots:
             events.connect(slot)
@@ -90,12 +92,12 @@ class Layers(QObject):
 
     def image_layers(self) -> list[Any]:
         """List the user's Image layers, whatever their axes, bottom first."""
-        return [each for each in self._viewer.layers if isinstance(each, Image) and not self._is_own(each)]
+        return [each for each in self._viewer.layers if isinstance(each, Image) and self._own.of(each) is None]
 
     def labels_layers(self) -> list[Any]:
         """List the Labels layers to take over from: the user's and results, not paint and preview; bottom first."""
-        hidden = [own.layer for own in self._own if own.role in ("paint", "preview")]
-        return [each for each in self._viewer.layers if isinstance(each, Labels) and not _is_in(each, hidden)]
+        own = ((each, self._own.of(each)) for each in self._viewer.layers if isinstance(each, Labels))
+        return [each for each, known in own if known is None or known.role not in ("paint", "preview")]
 
     def grid_of(self, layer: Any) -> Grid:
         """Read where a layer's last three axes lie; see :func:`napari_weak3d.app.grid.grid_of`."""
@@ -103,11 +105,16 @@ class Layers(QObject):
 
     def contains(self, layer: Any) -> bool:
         """Whether the layer is in the viewer."""
-        return _is_in(layer, self._viewer.layers)
+        return self._own.holds(layer)
 
     def is_result(self, layer: Any) -> bool:
         """Whether the layer was shown as a result, be it the user's by now."""
-        return layer in self._results
+        return layer in self._own.results
+
+    def results_on(self, image_layer: Any) -> list[Any]:
+        """List the results of an image, and what came beside them."""
+        extras = [own.layer for own in self._own if own.role == "extra" and own.image_layer is image_layer]
+        return [each for each, image in self._own.results.items() if image is image_layer] + extras
 
     # ---- paint
 
@@ -126,8 +133,7 @@ class Layers(QObject):
         """
         check_fit(image_layer, data.shape, name=name)
         layer = labels_on(grid_of(image_layer), np.ascontiguousarray(data, dtype=np.int32), name=name)
-        self._own.append(OwnLayer(layer, role="paint", image_layer=image_layer, name=name))
-        self._viewer.layers.append(layer)
+        self._own.append(layer, role="paint", image_layer=image_layer, name=name)
         self.follow(image_layer)
         self.activate(layer)
         return layer
@@ -183,7 +189,7 @@ class Layers(QObject):
 
     def retire_paint(self, layer: Any) -> None:
         """Stop using a paint layer: it becomes the user's, hidden; one without paint is removed."""
-        self._own = [own for own in self._own if own.layer is not layer]
+        self._own.let_go(layer)
         layer.visible = False
         if self.contains(layer) and not np.any(layer.data):
             self._viewer.layers.remove(layer)
@@ -208,7 +214,7 @@ class Layers(QObject):
         """
         if preview.labels.shape != tuple(np.delete(shape_of(image_layer)[-N_SPATIAL:], preview.slice[0])):
             return
-        own = self._find("preview", image_layer=image_layer) or self._add_preview(image_layer)
+        own = self._own.find("preview", image_layer=image_layer) or self._add_preview(image_layer)
         if self._shown_preview is not None:
             own.layer.data[plane_index(self._shown_preview.slice)] = 0
         own.layer.data[plane_index(preview.slice)] = preview.labels
@@ -225,7 +231,7 @@ class Layers(QObject):
 
     def result_of(self, image_layer: Any) -> IntLabels | None:
         """Give the labels of the topmost result of an image, as the user corrected it; None: none is in sight."""
-        shown = [each for each in self._viewer.layers if each.visible and self._results.get(each) is image_layer]
+        shown = [each for each in self._viewer.layers if each.visible and self._own.results.get(each) is image_layer]
         return np.asarray(shown[-1].data) if shown else None
 
     def _hide_results(self, image_layer: Any) -> None:
@@ -237,54 +243,65 @@ class Layers(QObject):
     def hide_preview(self) -> None:
         """Remove the preview layer, unless the user has edited it."""
         self._shown_preview = None
-        for own in [own for own in self._own if own.role == "preview"]:
-            self._own.remove(own)
-            if not own.is_edited() and self.contains(own.layer):
-                self._viewer.layers.remove(own.layer)
+        self._own.remove("preview")
 
-    def show_result(self, image_layer: Any, labels: IntLabels, *, name: str, colormap: Any = None) -> Any:
-        """Show labels in front of the image, in the layer of the last result of this name unless the user edited that.
+    def show_result(
+        self, image_layer: Any, labels: IntLabels, *, name: str, check: int | None = None, corrected: bool = False
+    ) -> Any:
+        """Show labels in front of the image, in the layer of the last result of this name unless the user has that.
 
         Parameters
         ----------
         labels
-            (Z, Y, X) int32; copied.
+            (Z, Y, X) int32, not copied: from now on the layer's.
+        check
+            Their checksum, where a thread has made it: over large ones it takes longer than a frame.
+        corrected
+            Whether the user has changed them already: then the next result leaves them alone.
 
         Returns
         -------
         The layer.
         """
         check_fit(image_layer, labels.shape, name=name)
-        data = np.array(labels, dtype=np.int32)
-        own = self._find("result", image_layer=image_layer, name=name)
+        own = self._own.find("result", image_layer=image_layer, name=name)
         if own is not None:
-            own.refill(data)
+            own.refill(labels, check=check)
             if not own.layer.visible:  # setting it again would reset the brush
                 own.layer.visible = True
         else:
-            layer = labels_on(grid_of(image_layer), data, name=name)
-            own = self._add(layer, role="result", image_layer=image_layer, name=name)
-            self._results[layer] = image_layer
-        if colormap is not None:
-            own.layer.colormap = colormap
+            layer = labels_on(grid_of(image_layer), labels, name=name)
+            own = self._own.insert(layer, role="result", image_layer=image_layer, name=name, check=check)
+        own.painted = corrected
         return own.layer
 
+    def refill_result(self, layer: Any, labels: IntLabels, *, check: int, corrected: bool) -> None:
+        """Show the result that is in this layer otherwise; as :meth:`show_result`."""
+        own = self._own.of(layer)
+        if own is None:
+            layer.data = labels
+        else:
+            own.refill(labels, check=check)
+            own.painted = corrected
+
     def show_extra(self, image_layer: Any, voxels: NDArray[Any], *, name: str, colormap: Any = None) -> Any:
-        """Show what came beside a result: whole numbers as labels, else shares, (Z, Y, X); returns the layer."""
+        """Show what came beside a result: whole numbers as labels, else shares, (Z, Y, X); returns the layer.
+
+        What the user has changed or renamed is left alone, and the next comes as a new layer.
+        """
         check_fit(image_layer, voxels.shape, name=name)
-        own = self._find("extra", image_layer=image_layer, name=name)
+        own = self._own.find("extra", image_layer=image_layer, name=name)
         if own is not None:
             own.refill(voxels)
             return own.layer
         layer = (labels_on if voxels.dtype.kind in "iu" else image_on)(grid_of(image_layer), voxels, name=name)
         if voxels.dtype.kind in "iu":
             layer.colormap = colormap or object_colormap()
-        return self._add(layer, role="extra", image_layer=image_layer, name=name).layer
+        return self._own.insert(layer, role="extra", image_layer=image_layer, name=name).layer
 
     def hide_extra(self, name: str | None = None) -> None:
-        """Remove what came beside a result and has this name; None: all of it."""
-        for own in [own for own in self._own if own.role == "extra" and name in (None, own.name)]:
-            self._viewer.layers.remove(own.layer)
+        """Remove what came beside a result and has this name, None: all of it; what the user has changed stays."""
+        self._own.remove("extra", name=name)
 
     # ---- the view
 
@@ -340,39 +357,16 @@ class Layers(QObject):
         layer = labels_on(grid, np.zeros(grid.shape, dtype=np.int32), name="preview")
         layer.opacity = 0.5
         self._preview_colours = None
-        own = self._add(layer, role="preview", image_layer=image_layer, name="preview")
+        own = self._own.insert(layer, role="preview", image_layer=image_layer, name="preview")
         layer.editable = False  # so that no brush lands in it
         return own
-
-    def _add(self, layer: Any, *, role: Role, image_layer: Any, name: str) -> OwnLayer:
-        """Put a layer right in front of its image, a result in front of earlier ones; leave active what was active."""
-        layers = self._viewer.layers
-        active = layers.selection.active
-        own = OwnLayer(layer, role=role, image_layer=image_layer, name=name)
-        self._own.append(own)
-        earlier = [each for each, image in self._results.items() if role == "result" and image is image_layer]
-        below = [layers.index(each) for each in (image_layer, *earlier) if self.contains(each)]
-        layers.insert(max(below, default=len(layers) - 1) + 1, layer)
-        if active is not None:
-            layers.selection.active = active
-        return own
-
-    def _find(self, role: Role, *, image_layer: Any, name: str | None = None) -> OwnLayer | None:
-        """Find our layer for this; one that the user has edited is let go of, and is the user's from then on."""
-        for own in self._own:
-            if own.role == role and own.image_layer is image_layer and name in (None, own.name):
-                if not own.is_edited():
-                    return own
-                self._own.remove(own)
-                return None
-        return None
-
-    def _is_own(self, layer: Any) -> bool:
-        return any(own.layer is layer for own in self._own)
 
     def _on_dims(self) -> None:
         self._time.follow_view(own.layer for own in self._own if own.image_layer is self._time.layer)
         self.slice_shown.emit()
+
+    def _on_active(self, event: Any) -> None:
+        self.activated.emit(event.value)
 
     def _on_listed(self) -> None:
         self.listed.emit()
@@ -385,14 +379,10 @@ class Layers(QObject):
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
-        gone = [own for own in self._own if own.layer is layer and own.role != "paint"]
-        self._own = [own for own in self._own if own not in gone]
-        if any(own.role == "preview" for own in gone):
-            self._shown_preview = None
+        own = self._own.of(layer)
+        if own is not None and own.role != "paint":  # paint may be put back
+            self._own.let_go(layer)
+            if own.role == "preview":
+                self._shown_preview = None
         self.removed.emit(layer)
         self.listed.emit()
-
-
-def _is_in(layer: Any, layers: Any) -> bool:
-    """Whether this very layer is among others."""
-    return any(each is layer for each in layers)

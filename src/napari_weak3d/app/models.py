@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_weak3d.app import preferences
+from napari_weak3d.app.applying import Applying
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.jobs import new_job_id
 from napari_weak3d.app.message_bar import Kind
-from napari_weak3d.app.results import Results
+from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.training import Training
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import ModelEntry, Project
@@ -21,14 +24,18 @@ from napari_weak3d.messages import SegmentFiles
 
 _IMAGES = (".tif", ".tiff", ".npy", ".zarr")
 _OUT = "weak3d labels"
+_NEW_S = 60.0
+"""A younger model may get its first checkpoint yet, by a training that outlived its napari by some seconds."""
 
 
 class Models(QObject):
     """Does to the project's models what their panel asks for."""
 
-    def __init__(self, desk: Desk, training: Training, results: Results, parent: QObject | None = None) -> None:
+    def __init__(
+        self, desk: Desk, projects: Projects, training: Training, applying: Applying, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._desk, self._training, self._results = desk, training, results
+        self._desk, self._projects, self._applying = desk, projects, applying
         panel = desk.panels.models
         panel.apply_requested.connect(self.apply)
         panel.train_on_requested.connect(training.train)
@@ -40,8 +47,18 @@ class Models(QObject):
     def refresh(self) -> None:
         """Show the project's models as they are now."""
         project, panel = self._desk.project, self._desk.panels.models
-        panel.show_models(self._models())
+        names = {} if project is None else {entry.id: entry.name for entry in project.images}
+        panel.show_models(self._models(), image_names=names)
         panel.set_read_only(project is not None and project.read_only)
+
+    def clear_up(self) -> None:
+        """Remove models whose training was killed before it wrote anything: there is nothing to go on from."""
+        project = self._desk.project
+        if project is None or project.read_only or self._desk.busy:
+            return
+        for model in project.models:
+            if not project.model_folder(model.id).exists() and _age_s(model) > _NEW_S:
+                self._change(partial(_remove, model_id=model.id))
 
     def apply(self, model_id: str, scope: str) -> None:
         """Segment with a model: "image", the chosen one; "project", all of its images; "folder", files of a folder."""
@@ -49,9 +66,9 @@ class Models(QObject):
         if project is None:
             return
         if scope == "image":
-            self._results.segment_chosen(model_id)
+            self._applying.segment_chosen(model_id)
         elif scope == "project":
-            self._results.segment(model_id, images=tuple(entry.id for entry in project.images))
+            self._applying.segment(model_id, images=tuple(entry.id for entry in project.images))
         elif scope == "folder":
             folder = QFileDialog.getExistingDirectory(desk.panels.models, "Segment all images of a folder")
             if folder:
@@ -77,7 +94,7 @@ class Models(QObject):
 
     def remove(self, model_id: str) -> None:
         """Remove a model and its files from the project; the panel has asked already."""
-        self._change(lambda project: project.remove_model(model_id))
+        self._change(partial(_remove, model_id=model_id))
 
     def _models(self) -> Sequence[ModelEntry]:
         return () if self._desk.project is None else self._desk.project.models
@@ -94,8 +111,16 @@ class Models(QObject):
             self._desk.panels.models, "Import a model", "", "Models (*.zip model.json)"
         )
         if path:
-            source = Path(path).parent if Path(path).name == "model.json" else Path(path)
-            self._on_thread(lambda project: project.import_model(source), "The model is in the project")
+            self.import_model(Path(path).parent if Path(path).name == "model.json" else Path(path))
+
+    def import_model(self, source: Path) -> None:
+        """Copy a model, a folder or a .zip of one, into the project; without one, into a new one named after it."""
+        try:
+            self._projects.ensure(source.stem)
+        except Weak3DError as error:
+            self._desk.complain(error)
+            return
+        self._on_thread(lambda project: project.import_model(source), "The model is in the project")
 
     def _on_thread(self, act: Callable[[Project], Any], success: str) -> None:
         desk, project = self._desk, self._desk.project
@@ -127,3 +152,16 @@ class Models(QObject):
         self._desk.say(
             f"{text}; {len(failed)} could not be: see the details" if failed else text, kind, details=details
         )
+
+
+def _remove(project: Project, *, model_id: str) -> None:
+    project.remove_model(model_id)
+
+
+def _age_s(model: ModelEntry) -> float:
+    """How long a model is in the project; of one that does not say when it was made, for ever."""
+    try:
+        made = datetime.fromisoformat(model.created)
+    except ValueError:
+        return float("inf")
+    return (datetime.now(UTC) - (made if made.tzinfo else made.replace(tzinfo=UTC))).total_seconds()

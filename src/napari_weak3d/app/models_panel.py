@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
@@ -27,7 +27,7 @@ _EMPTY = "No models yet. Annotate and press Train, or import the folder of a mod
 _HEADERS = {
     "Name": "Double-click or F2 to rename",
     "Method": "What the model learned from",
-    "Images": "Of how many images of the project it learned",
+    "Images": "Of how many images of the project it learned; a row's own says of which",
     "Held-out score": "On annotation that was held out of training, 0 to 1: overlap (IoU) with painted slices, F1 of "
     "found cells. A dash: not measured",
 }
@@ -57,6 +57,7 @@ class ModelsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._models: tuple[ModelEntry, ...] = ()
+        self._names: dict[str, str] = {}
         self._busy = self._read_only = False
         self.empty = QLabel(_EMPTY)
         self.empty.setWordWrap(True)
@@ -75,17 +76,21 @@ class ModelsPanel(QWidget):
         self._connect()
         self.show_models([])
 
-    def show_models(self, models: Sequence[ModelEntry]) -> None:
-        """Show the project's models in this order; the selected one stays selected, else it is the first."""
+    def show_models(self, models: Sequence[ModelEntry], *, image_names: Mapping[str, str] | None = None) -> None:
+        """Show the project's models in this order; the selected one stays selected, else it is the first.
+
+        ``image_names``: what the images are called that they learned from, by id.
+        """
+        names = image_names or {}
         shown = [item.text(0) for item in self._items()]
-        if models and tuple(models) == self._models and shown == [model.name for model in models]:
+        if models and (tuple(models), names) == (self._models, self._names) and shown == [m.name for m in models]:
             return  # an editor that is open stays open
         selected = self.selected()
-        self._models = tuple(models)
+        self._models, self._names = tuple(models), dict(names)
         self.question.hide()
         self.list.blockSignals(True)
         self.list.clear()
-        self.list.addTopLevelItems([_make_item(model, editable=not self._read_only) for model in models])
+        self.list.addTopLevelItems([_make_item(model, names, editable=not self._read_only) for model in models])
         ids = [model.id for model in models]
         if ids:
             self.list.setCurrentItem(self.list.topLevelItem(ids.index(selected) if selected in ids else 0))
@@ -122,7 +127,7 @@ class ModelsPanel(QWidget):
         entry = self._entry()
         free = entry is not None and not self._busy and not self._read_only
         self.apply.setEnabled(free and entry is not None and entry.trained)
-        self.train_on.setEnabled(free)
+        self.train_on.setEnabled(free and entry is not None and entry.trained)
         self.more.setEnabled(entry is not None)
         self._export.setEnabled(entry is not None and entry.trained)
         self._rename.setEnabled(not self._read_only)
@@ -243,7 +248,7 @@ def _make_list() -> QTreeWidget:
     return tree
 
 
-def _make_item(model: ModelEntry, *, editable: bool) -> QTreeWidgetItem:
+def _make_item(model: ModelEntry, names: Mapping[str, str], *, editable: bool) -> QTreeWidgetItem:
     score = "" if model.held_out is None else f"{model.held_out:.2f}"
     state = "unfinished" if model.unfinished else "" if model.trained else "empty"
     item = QTreeWidgetItem([model.name, model.method, str(len(model.images)), f"{score} {state}".strip() or "-"])
@@ -254,6 +259,9 @@ def _make_item(model: ModelEntry, *, editable: bool) -> QTreeWidgetItem:
     tip = ", ".join(part for part in (f"made {model.created[:16].replace('T', ' ')}", says, ends) if part)
     for column in range(item.columnCount()):
         item.setToolTip(column, f"{model.name}: {tip}")
+    learned = [names.get(image_id, "one that is not in the project") for image_id in model.images]
+    if learned:
+        item.setToolTip(list(_HEADERS).index("Images"), f"{model.name} learned from " + ", ".join(learned))
     return item
 
 

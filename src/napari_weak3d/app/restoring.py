@@ -15,7 +15,6 @@ from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import JobState
 from napari_weak3d.app.layer_data import LayerData, image_layers
-from napari_weak3d.app.results import Results
 from napari_weak3d.app.training import Training
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import ImageEntry, Project, find_source, fingerprint, read_project_image
@@ -36,9 +35,9 @@ class Found:
 class Restoring:
     """Puts the images of an opened project into the viewer. Asks where one is missing or has changed."""
 
-    def __init__(self, desk: Desk, images: Images, *, training: Training, results: Results) -> None:
+    def __init__(self, desk: Desk, images: Images, *, training: Training) -> None:
         self._desk, self._images = desk, images
-        self._training, self._results = training, results
+        self._training = training
 
     def restore(self) -> None:
         """Read the project's images on a thread, then show them."""
@@ -86,7 +85,7 @@ class Restoring:
         return None
 
     def _go_on(self, project: Project, shown: Sequence[str]) -> None:
-        """Work on the first annotated image, show its last result, and offer to finish a training."""
+        """Work on the first annotated image, and offer to finish a training."""
         annotated = [image_id for image_id in shown if project.annotated(image_id)]
         for image_id in (annotated or list(shown))[:1]:
             self._choose_tool(project, image_id)
@@ -95,8 +94,6 @@ class Restoring:
                 self._images.begin_on(layer, image_id)
             except Weak3DError as error:
                 self._desk.complain(error)
-            for prediction in project.predictions(image_id)[-1:]:
-                self._results.show(prediction.id)
         unfinished = [model for model in project.models if model.unfinished and model.trained]
         if unfinished and not project.read_only and self._desk.jobs.state is JobState.IDLE:
             model = unfinished[-1]

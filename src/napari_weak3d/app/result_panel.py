@@ -124,7 +124,13 @@ class ResultPanel(QWidget):
         self.threshold.setToolTip(_THRESHOLD_TIP if has_threshold else "This result came without probabilities")
         self._offer_extras(extras)
         self._set_sliders(as_predicted)
+        self.table.show_objects([], RELATIVE)
+        self.count.setText("Measuring...")
         self._show_content(True)
+
+    def show_settings(self, settings: Retouch) -> None:
+        """Move the sliders to how the result is decided, where that is not as it was predicted."""
+        self._set_sliders(settings)
 
     def show_objects(self, rows: Sequence[ObjectMeasures], spacing: Spacing, unit: str) -> None:
         """Show the objects of the result as it is now; the sliders stay where they are.

@@ -272,7 +272,7 @@ class Training(QObject):
             desk.tool.show_suggestion(())
             return
         request = Suggest(new_job_id(), str(desk.project.folder), desk.work.image_id, model_id, 3)
-        if not desk.submit(request, done=self._on_suggested, lost=lambda: desk.tool.show_suggestion(())):
+        if not desk.submit(request, done=self._on_suggested, lost=lambda _: desk.tool.show_suggestion(())):
             desk.tool.show_suggestion(())
 
     def prepare_suggestion(self) -> None:

@@ -114,5 +114,8 @@ class Tool(Protocol):
     def show_suggestion(self, slices: Sequence[SliceIndex]) -> None:
         """Take suggested slices, best first."""
 
-    def take_over(self, labels_layer: Any) -> None:
-        """Use what a Labels layer, a corrected result, shows in this slice."""
+    def take_over(self, labels_layer: Any, *, classes: Any = None) -> None:
+        """Use what a Labels layer, a corrected result, shows in this slice.
+
+        ``classes``: (Z, Y, X) class values of its voxels, where the model knows classes.
+        """

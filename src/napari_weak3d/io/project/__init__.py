@@ -20,6 +20,7 @@ from napari_weak3d.io.project.states import (
     BoxEntry,
     BoxesState,
     CentroidsState,
+    CorrectedState,
     Kind,
     SlicesState,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "BoxEntry",
     "BoxesState",
     "CentroidsState",
+    "CorrectedState",
     "Fingerprint",
     "ImageEntry",
     "Kind",

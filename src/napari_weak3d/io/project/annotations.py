@@ -19,7 +19,14 @@ from napari_weak3d.errors import AnnotationError, StorageError
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.project.planes import decode_plane, encode_plane
 from napari_weak3d.io.project.schema import from_plain, make_folder, read_json, to_plain, write_json
-from napari_weak3d.io.project.states import AnnotationState, BoxesState, CentroidsState, Kind, SlicesState
+from napari_weak3d.io.project.states import (
+    AnnotationState,
+    BoxesState,
+    CentroidsState,
+    CorrectedState,
+    Kind,
+    SlicesState,
+)
 from napari_weak3d.types import Annotation, IntLabels
 
 State = TypeVar("State")
@@ -44,6 +51,7 @@ _INDEXES: Mapping[Kind, type[_Index[Any]]] = {
     "slices": _Index[SlicesState],
     "centroids": _Index[CentroidsState],
     "boxes": _Index[BoxesState],
+    "corrected": _Index[CorrectedState],
 }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError
 from napari_weak3d.io.formats import short_name
@@ -32,6 +33,7 @@ from napari_weak3d.io.project.stored import write_stored_image
 from napari_weak3d.types import Volume
 
 _MODELS, _PREDICTIONS = "models", "predictions"
+_CORRECTED: Final = "corrected"
 
 
 class Project:
@@ -325,8 +327,21 @@ class Project:
         self._check_writable()
         delete_folder(self.prediction_folder(prediction_id))
 
-    def delete_old_predictions(self, image_id: str, *, keep: int) -> None:
+    def corrections(self, prediction_id: str, image_id: str) -> AnnotationStore:
+        """Return what the user has corrected in a prediction, which may be nothing; the same object each time."""
+        if (prediction_id, _CORRECTED) not in self._stores:
+            self._stores[prediction_id, _CORRECTED] = AnnotationStore(
+                self.prediction_folder(prediction_id) / _CORRECTED,
+                shape=self.image(image_id).shape,
+                kind=_CORRECTED,
+                read_only=self.read_only_reason,
+            )
+        return self._stores[prediction_id, _CORRECTED]
+
+    def delete_old_predictions(self, image_id: str, *, keep: int, spare: Collection[str] = ()) -> None:
         """Delete all predictions of an image but the newest: each may be larger than the image.
+
+        Those that the user has corrected stay, and those whose ids are in ``spare``.
 
         Raises
         ------
@@ -334,7 +349,8 @@ class Project:
             The project is read-only, or the disk says no.
         """
         for old in self.predictions(image_id)[: -max(keep, 1)]:
-            self.delete_prediction(old.id)
+            if old.id not in spare and not self.corrections(old.id, image_id).painted_planes():
+                self.delete_prediction(old.id)
 
     def _put_image(self, entry: ImageEntry) -> ImageEntry:
         complete = with_relative_path(self.folder, entry)

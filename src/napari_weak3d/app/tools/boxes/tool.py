@@ -194,8 +194,9 @@ class BoxesTool(QObject):
         if self._work is not None:
             self._work.show_preview(preview)
 
-    def take_over(self, labels_layer: Any) -> None:
+    def take_over(self, labels_layer: Any, *, classes: Any = None) -> None:
         """Make boxes of the objects that a Labels layer, a corrected result, shows in this slice and that have none."""
+        del classes  # boxes get the class that is chosen
         shown = None if self._work is None else self._work.shown()
         if shown is not None:
             self._try(lambda: exchange.take_boxes(self.work, labels_layer, layers=self._layers, which=shown))

@@ -198,8 +198,9 @@ class CentroidsTool(QObject):
         if self._asked and self._work is not None:
             self._go_on(self._work)
 
-    def take_over(self, labels_layer: Any) -> None:
+    def take_over(self, labels_layer: Any, *, classes: Any = None) -> None:
         """Propose the centres of the objects that a Labels layer shows in this slice, where there is no click."""
+        del classes  # a click has none
         work = self._work
         shown = None if work is None else work.shown()
         if work is None or shown is None:
