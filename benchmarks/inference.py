@@ -1,4 +1,7 @@
-"""A volume through our tiles, through MONAI's sliding window, and as bare forward passes, timed in turn."""
+"""A volume through the networks of a default model: our tiles, MONAI's sliding window, and bare forward passes.
+
+Timed in turn. The networks are untrained: that costs the same.
+"""
 
 from __future__ import annotations
 
@@ -14,45 +17,31 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_weak3d.config import Device
-from napari_weak3d.nn.device import Precision, pick_device, precision_for
-from napari_weak3d.nn.slabs import SlabView, choose_offsets
-from napari_weak3d.nn.tile_plan import TilePlan, plan_tiles
-from napari_weak3d.nn.tiles import predict_tiles
-from networks import CLASSES, OURS, make_network
+from napari_weak3d.methods.slices.config import SlicesConfig
+from napari_weak3d.methods.slices.ensemble import OVERLAP, Ensemble, build_net, view_volume
+from napari_weak3d.nn.device import pick_device, precision_for
+from napari_weak3d.nn.member import Compute
+from napari_weak3d.nn.slabs import SlabView
+from napari_weak3d.nn.tile_plan import TilePlan
+from napari_weak3d.types import Volume
+from networks import CLASSES, OURS, our_scheme
 from steps import describe_precision, wait_for
 
 Shape: TypeAlias = tuple[int, int, int]
 
 INFERENCE_SHAPE: Shape = (64, 512, 512)
 FLOOR, MONAI = "bare forward passes", "MONAI sliding window"
-_OVERLAP = 32
-"""Pixels in the plane; planes need none, each is predicted from its own slab."""
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """A network, where and how precisely it computes."""
-
-    net: nn.Module
-    device: torch.device
-    precision: Precision
-
-    def __call__(self, tiles: Tensor) -> Tensor:
-        """(B, C, Z, Y, X) -> (B, K, Z, Y, X)."""
-        with self.precision.autocast(self.device):
-            scores: Tensor = self.net(tiles.to(self.device, memory_format=self.precision.memory_format))
-        return scores
 
 
 @dataclass(frozen=True)
 class InferenceJob:
-    """What to predict: the volume's shape and the largest tile (Z, Y, X), the network, and how often."""
+    """What to predict: the volume's shape (Z, Y, X), a tile's side in the plane, the networks, and how often."""
 
     shape: Shape
-    tile: Shape
+    tile: int
     width: int
     levels: int
     rounds: int
@@ -64,13 +53,14 @@ def time_inference(job: InferenceJob) -> dict[str, Any]:
     device = pick_device(Device(job.device))
     precision = precision_for(device)
     torch.manual_seed(0)
-    net, _ = make_network(OURS, width=job.width, levels=job.levels)
-    predict = Predictor(net.to(device).eval(), device, precision)
+    config, scheme = SlicesConfig(width=job.width, levels=job.levels, tile=job.tile), our_scheme()
+    nets = [build_net(scheme, config).to(device).eval().requires_grad_(False) for _ in range(config.members)]
+    ensemble = Ensemble(nets, Compute(device, precision), scheme, config)
     image = np.random.default_rng(0).normal(size=(1, *job.shape)).astype(np.float32)
-    source = SlabView(image, choose_offsets((1.0, 1.0, 1.0)))
-    plan = plan_tiles(job.shape, tile=job.tile, overlap=(0, _OVERLAP, _OVERLAP), multiple=net.multiple)
-    ways = plan_ways(predict, source, plan=plan, tile=job.tile)
-    run_floor(predict, source.shape[0], plan=plan, n_tiles=1)
+    source = view_volume(Volume(image, scheme.spacing), scheme=scheme, config=config)
+    plan = ensemble.plan(job.shape)
+    ways = plan_ways(ensemble, source, plan=plan)
+    run_floor(ensemble, source.shape[0], plan=plan, n_tiles=1)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(job.rounds):
         for name in ways if number % 2 == 0 else reversed(ways):
@@ -80,7 +70,8 @@ def time_inference(job: InferenceJob) -> dict[str, Any]:
             seconds[name].append(time.perf_counter() - start)
     return {
         "shape": job.shape,
-        "plane_overlap": _OVERLAP,
+        "plane_overlap": OVERLAP,
+        "networks": len(nets),
         "device": str(device),
         "precision": describe_precision(precision),
         "threads": torch.get_num_threads(),
@@ -105,20 +96,30 @@ def describe_way(way: Way, seconds: list[float], *, floor: list[float]) -> dict[
     return {"seconds": median(seconds), "of_floor": ratio, "tiles": way.n_tiles, "tile": way.tile, "voxels": voxels}
 
 
-def plan_ways(predict: Predictor, source: SlabView, *, plan: TilePlan, tile: Shape) -> dict[str, Way]:
+def plan_ways(ensemble: Ensemble, source: SlabView, *, plan: TilePlan) -> dict[str, Way]:
     """List the ways; MONAI's only where it is installed."""
+    n_channels = source.shape[0]
     ways = {
-        FLOOR: Way(partial(run_floor, predict, source.shape[0], plan=plan, n_tiles=len(plan)), len(plan), plan.tile),
-        OURS: Way(partial(run_ours, predict, source, plan=plan), len(plan), plan.tile),
+        FLOOR: Way(partial(run_floor, ensemble, n_channels, plan=plan, n_tiles=len(plan)), len(plan), plan.tile),
+        OURS: Way(partial(run_ours, ensemble, source), len(plan), plan.tile),
     }
     if find_spec("monai") is None:
         print(f"{MONAI}: monai is not installed, left out (pip install --group benchmarks)")
         return ways
     slabs = torch.from_numpy(source[(slice(None), slice(None), slice(None), slice(None))])[None]
+    n_tiles = count_monai_tiles(slabs, tile=plan.tile)
     return {
         **ways,
-        MONAI: Way(partial(run_monai, predict, slabs, tile=tile), count_monai_tiles(slabs, tile=tile), tile),
+        MONAI: Way(partial(run_monai, partial(pass_through, ensemble), slabs, tile=plan.tile), n_tiles, plan.tile),
     }
+
+
+def pass_through(ensemble: Ensemble, tiles: Tensor) -> Tensor:
+    """(B, C, Z, Y, X) -> (B, K, Z, Y, X): the mean of the networks' scores, and nothing else."""
+    image = ensemble.compute.to_device(tiles)
+    with ensemble.compute.autocast():
+        scores = [net(image) for net in ensemble.nets]
+    return torch.stack(scores).mean(0)
 
 
 def count_monai_tiles(slabs: Tensor, *, tile: Shape) -> int:
@@ -133,18 +134,20 @@ def count_monai_tiles(slabs: Tensor, *, tile: Shape) -> int:
     return len(windows)
 
 
-def run_floor(predict: Predictor, channels: int, *, plan: TilePlan, n_tiles: int) -> None:
-    """Forward passes only, of a tile that is there already; the scores are thrown away."""
+def run_floor(ensemble: Ensemble, n_channels: int, *, plan: TilePlan, n_tiles: int) -> None:
+    """Forward passes only, of a tile that is there already, through each network; the scores are thrown away."""
     with torch.inference_mode():
-        image = torch.randn(1, channels, *plan.tile).to(predict.device, memory_format=predict.precision.memory_format)
+        image = ensemble.compute.to_device(torch.randn(1, n_channels, *plan.tile))
         for _ in range(n_tiles):
-            predict(image)
+            with ensemble.compute.autocast():
+                for net in ensemble.nets:
+                    net(image)
 
 
-def run_ours(predict: Predictor, source: SlabView, *, plan: TilePlan) -> NDArray[np.float32]:
-    """Read, predict and blend tile by tile."""
-    out = np.empty((CLASSES, *plan.shape), dtype=np.float32)
-    for _ in predict_tiles(predict, source, plan=plan, out=out):
+def run_ours(ensemble: Ensemble, source: SlabView) -> NDArray[np.float32]:
+    """Read, predict and blend tile by tile, as a model segments."""
+    out = np.empty((ensemble.n_outputs(), *source.shape[1:]), dtype=np.float32)
+    for _ in ensemble.predict(source, out=out):
         pass
     return out
 
@@ -153,6 +156,6 @@ def run_monai(predict: Callable[[Tensor], Tensor], slabs: Tensor, *, tile: Shape
     """Slide MONAI's window, the scores put together in main memory as ours are."""
     from monai.inferers import sliding_window_inference  # noqa: PLC0415
 
-    overlap = [0.0, *(_OVERLAP / size for size in tile[1:])]
+    overlap = [0.0, *(OVERLAP / size for size in tile[1:])]
     with torch.inference_mode():
         return sliding_window_inference(slabs, tile, 1, predict, overlap=overlap, device=torch.device("cpu"))

@@ -1,10 +1,16 @@
-"""Our default network and those of others, of the same width and depth; packages are imported when asked for."""
+"""Our default network and those of others, of the same width and depth; their packages are imported when asked for."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
 from torch import nn
+
+from napari_weak3d.methods.slices.config import SlicesConfig
+from napari_weak3d.methods.slices.ensemble import build_net
+from napari_weak3d.methods.slices.scheme import Scheme
+from napari_weak3d.nn.slabs import choose_offsets
+from napari_weak3d.types import PaintClass
 
 OURS = "napari-weak3d"
 PACKAGES = {
@@ -44,12 +50,17 @@ def make_network(name: str, *, width: int, levels: int) -> tuple[nn.Module, int]
     return makers[name](widths), 1
 
 
-def _make_ours(*, width: int, levels: int) -> tuple[nn.Module, int]:
-    from napari_weak3d.nn.slabs import choose_offsets  # noqa: PLC0415
-    from napari_weak3d.nn.unet import PlanarUNet  # noqa: PLC0415
+def our_scheme() -> Scheme:
+    """The frame of a model of one image channel, cubic voxels, and two painted classes."""
+    classes = (PaintClass(1, "background", background=True), PaintClass(2, "object"))
+    return Scheme("classes", classes, stack_axis=0, channels=1, spacing=(1.0, 1.0, 1.0), unit="um")
 
-    channels = len(choose_offsets((1.0, 1.0, 1.0)))
-    return PlanarUNet(channels, CLASSES, width=width, levels=levels), channels
+
+def _make_ours(*, width: int, levels: int) -> tuple[nn.Module, int]:
+    scheme = our_scheme()
+    # As ensemble.view_volume gives it: two images per channel, each as a slab.
+    channels = 2 * scheme.channels * len(choose_offsets(scheme.stacked(scheme.spacing)))
+    return build_net(scheme, SlicesConfig(width=width, levels=levels)), channels
 
 
 def _make_dynunet(widths: list[int]) -> nn.Module:

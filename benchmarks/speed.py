@@ -5,8 +5,9 @@
 
 Training: voxels per second and peak memory at the same width, depth and patch, each as it comes (fp32) and with our
 settings (what the machine is fastest with: bf16 autocast and channels last, say). Every measurement is a process of its
-own; rounds alternate in order; medians. Inference: 64x512x512 voxels through our tiles, through MONAI's sliding window,
-and as bare forward passes over our tiles, in turn within one process. Run it on a quiet machine.
+own; rounds alternate in order; medians. Inference: 64x512x512 voxels through all networks of a default model, in our
+tiles, in MONAI's sliding window, and as bare forward passes over our tiles, in turn within one process. Run it on a
+quiet machine.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=10, help="timed steps of a measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shape", type=as_shape, default=INFERENCE_SHAPE, metavar="Z,Y,X", help="for inference")
-    parser.add_argument("--tile", type=as_shape, default=(16, 256, 256), metavar="Z,Y,X", help="for inference")
+    parser.add_argument("--tile", type=int, default=defaults.tile, help="side of a tile in the plane, for inference")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--only", nargs="*", choices=("training", "inference"), default=("training", "inference"))
     parser.add_argument("--out", type=Path, default=RESULTS / "speed.json")

@@ -23,7 +23,7 @@ from napari_weak3d.nn.tiles import plan_tiles, plan_valid_tiles, predict_volume,
 from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.types import Volume
 
-_OVERLAP = 64
+OVERLAP = 64
 """Pixels by which tiles overlap: about what a pixel's class depends on (measured: no seams)."""
 _TILE_PIXELS = 2**21
 """Pixels that a tile of the planar network holds at most: more planes at a time are no faster."""
@@ -98,6 +98,11 @@ class Ensemble:
             )
         yield from predict_volume(self._forward, view, out=out, planner=planner, tile=tile, on_shrink=on_shrink)
 
+    def plan(self, shape: tuple[int, int, int]) -> TilePlan:
+        """Plan the tiles of a volume of ``shape``, the stack axis first, as :meth:`predict` has them."""
+        plan: TilePlan = self._planner()(shape, tile=self._tile(shape))
+        return plan
+
     def _gather(self, view: Any, plan: TilePlan) -> Iterator[tuple[int, int]]:
         """Freeze each network's statistics to those of all tiles, as it sees them."""
         total = len(self.nets) * len(plan)
@@ -120,7 +125,7 @@ class Ensemble:
             return plan_valid_tiles
         net = self.nets[0]
         assert isinstance(net, PlanarUNet)
-        return partial(plan_tiles, overlap=(0, _OVERLAP, _OVERLAP), multiple=net.multiple)
+        return partial(plan_tiles, overlap=(0, OVERLAP, OVERLAP), multiple=net.multiple)
 
     def _tile(self, shape: Sequence[int]) -> tuple[int, int, int]:
         if self.config.network is Network.PAPER:
