@@ -58,6 +58,23 @@ def test_light_half_imports_without_torch():
     import_blocked(modules, blocked=("torch",))
 
 
+@pytest.mark.slow
+def test_the_app_and_the_forms_of_all_methods_come_up_without_torch(monkeypatch):
+    pytest.importorskip("napari")
+    pytest.importorskip("qtpy.QtWidgets")
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    imports = "".join(f"import {name}\n" for name in module_names(below=("app",)))
+    forms = (
+        "from qtpy.QtWidgets import QApplication\n"
+        "application = QApplication([])\n"
+        "from napari_weak3d.methods import METHODS, load_config\n"
+        "from napari_weak3d.app.form import ConfigForm\n"
+        "forms = [ConfigForm(load_config(name)) for name in METHODS]\n"
+        "print(len(forms))\n"
+    )
+    assert int(run_python(BLOCK.format(blocked={"torch"}) + imports + forms).split()[-1]) >= 3
+
+
 def test_importing_the_package_imports_nothing_heavy():
     loaded = run_python("import sys, json, napari_weak3d; print(json.dumps(sorted(sys.modules)))")
     assert not set(HEAVY) & set(json.loads(loaded))
