@@ -13,7 +13,14 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from napari_weak3d.cli.bar import follow
     from napari_weak3d.errors import Weak3DError
-    from napari_weak3d.io.annotations import read_slices, write_slices
+    from napari_weak3d.io.annotations import (
+        read_boxes,
+        read_centroids,
+        read_slices,
+        write_boxes,
+        write_centroids,
+        write_slices,
+    )
     from napari_weak3d.io.volumes import read_labels, read_volume, write_image, write_labels
     from napari_weak3d.measure import measure_objects
     from napari_weak3d.methods import METHODS, load_config
@@ -25,7 +32,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "napari_weak3d.cli.bar": ("follow",),
     "napari_weak3d.errors": ("Weak3DError",),
-    "napari_weak3d.io.annotations": ("read_slices", "write_slices"),
+    "napari_weak3d.io.annotations": (
+        *("read_boxes", "read_centroids", "read_slices", "write_boxes", "write_centroids", "write_slices"),
+    ),
     "napari_weak3d.io.volumes": ("read_labels", "read_volume", "write_image", "write_labels"),
     "napari_weak3d.measure": ("measure_objects",),
     "napari_weak3d.methods": ("METHODS", "load_config"),
@@ -39,7 +48,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022  by what they are for
     "train", "segment", "evaluate", "suggest", "follow",
     "METHODS", "load_config",
-    "read_volume", "read_labels", "read_slices", "write_image", "write_labels", "write_slices",
+    "read_volume", "read_labels", "read_slices", "read_centroids", "read_boxes",
+    "write_image", "write_labels", "write_slices", "write_centroids", "write_boxes",
     "class_scores", "instance_scores", "marker_scores", "measure_objects", "make_demo",
     "Volume", "Slices", "PaintClass", "Centroids", "Boxes", "Sample", "Progress", "Prediction", "Weak3DError",
 ]  # fmt: skip
