@@ -146,6 +146,16 @@ def test_evaluate_scores_points(folder, capsys):
     assert scores["precision"] == 1.0
 
 
+def test_evaluate_scores_the_centres_of_labels_against_points_in_the_spacing_of_the_labels(folder, capsys):
+    Path("clicks.csv").write_text("z,y,x\n3.5,6.5,6.5\n5.0,16.5,16.5\n5,2,20\n")
+    assert run("evaluate truth.tif clicks.csv --json") == 0  # z is 1.5 slices off: 6 of the smallest spacing
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["precision"], scores["spacing"]) == (0.5, list(SPACING))
+    assert run("evaluate clicks.csv truth.tif --spacing 1,1,1 --json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["precision"], scores["recall"]) == (pytest.approx(2 / 3), 1.0)
+
+
 def test_json_is_one_object_with_nan_as_null(capsys):
     from napari_weak3d.cli.report import print_report
 
@@ -160,6 +170,8 @@ def test_help_config_lists_every_setting(capsys):
     assert set(told) == set(fields)
     assert all(fields[name].description in text for name, text in told.items())
     assert "one of auto cpu cuda mps" in told["device"]
+    assert "<= 2147483647" in told["steps"]
+    assert "<= 128, a multiple of 4" in told["width"]
 
 
 @pytest.mark.filterwarnings("default::napari_weak3d.io.spacing.SpacingWarning")

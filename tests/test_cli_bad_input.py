@@ -1,6 +1,7 @@
 """Bad input to the command line: one line that says what is wrong, exit code 2, and nothing written."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("a-masks.tif").write_bytes(Path("paint.tif").read_bytes())
     Path("link.tif").hardlink_to("cells.tif")
     Path("folder.tif").mkdir()
+    Path("twice.csv").write_text("z,y,x\n1,2,3\n4,5,6\n1.2,2,2.9\n")
+    Path("boxes.csv").write_text("z0,y0,x0,z1,y1,x1\n1,2,3,4,5,6\n")
+    Path("zero.tif").touch()
+    Path("text.tif").write_text("no picture " * 9)
+    Path("model").mkdir()
+    Path("model/model.json").write_text(json.dumps({"schema": 1, "method": "centroids"}))
     write_zarr(Path("raw.zarr"), picture, spacing=SPACING, unit="um", kind="image")
     described = json.loads(Path("raw.zarr/zarr.json").read_text())
     del described["attributes"]["napari-weak3d"]
@@ -88,7 +95,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --config nowhere.json", ["nowhere.json"]),
         (f"{TRAIN} --device gpu", ["--device", "gpu", "cuda"]),
         (f"{TRAIN} --spacing 1,1", ["1,1", "Z,Y,X"]),
-        (f"{TRAIN} --spacing 0,1,1", ["z spacing", "0"]),
+        (f"{TRAIN} --spacing 0,1,1", ["the z spacing is 0: it must be positive, give it with --spacing"]),
         (f"{TRAIN} --spacing -1,1,1", ["z spacing", "-1"]),
         (f"{TRAIN} --region 0:8,0:24", ["0:8,0:24", "z0:z1,y0:y1,x0:x1"]),
         (f"{TRAIN} --region 0:8,5:5,0:24", ["5:5", "y"]),
@@ -103,7 +110,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --paint objects", ["--annotated"]),
         (f"{TRAIN} --annotated z:4 --background -1", ["-1"]),
         ("train slices --image cells.tif cells.tif --annotation paint.tif --out m", ["2 --image", "1 --annotation"]),
-        ("train slices --image cells.tif --annotation empty.tif --annotated z:1 --out m", ["nothing is painted"]),
+        ("train slices --image cells.tif --annotation empty.tif --annotated z:1 --out m", ["empty.tif is 0; paint"]),
         ("train slices --image cells.tif --annotation short.tif --annotated z:4 --out m", ["7x24x24", "8x24x24"]),
         ("train slices --image nowhere.tif --annotation paint.tif --out m", ["nowhere.tif"]),
         ("train slices --image nan.tif --annotation paint.tif --annotated z:4 --out m", ["nan", "z 1, y 2, x 3"]),
@@ -128,9 +135,15 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("segment . cells.tif --out folder.tif", ["folder.tif", "is a folder"]),
         ("weaken paint.tif --to slices --out paint.tif", ["--out paint.tif", "read by"]),
         ("weaken a-masks.tif --to boxes --out a.csv", ["a-masks.tif", "read by"]),
-        ("demo --steps 1 --out .", ["paint.tif", "not of an earlier demo"]),
+        ("demo --steps 1 --out .", ["not of an earlier demo"]),
         ("evaluate paint.tif short.tif", ["(7, 24, 24)", "(8, 24, 24)"]),
-        ("evaluate paint.tif flat.csv", ["two kinds"]),
+        ("evaluate paint.tif boxes.csv", ["two kinds"]),
+        ("evaluate paint.tif flat.csv --ignore-slices z:1", ["--ignore-slices", "labels"]),
+        ("segment model cells.tif --clicks twice.csv --out l.tif", ["points 1 and 3", "z 1, y 2, x 3"]),
+        (f"{TRAIN} --minutes nan", ["--minutes", "'nan'"]),
+        (f"{TRAIN} --minutes soon", ["--minutes", "'soon'"]),
+        ("measure zero.tif --out t.csv", ["zero.tif", "empty", "copy it anew"]),
+        ("measure text.tif --out t.csv", ["text.tif", "not a TIFF file", "save it as one"]),
         ("evaluate paint.tif paint.tif --ignore-slices z:8", ["z:8"]),
         ("measure paint.tif --image short.tif --out t.csv", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("measure nan.tif --out t.csv", ["nan"]),
@@ -155,9 +168,15 @@ def test_mistake_is_told_in_one_line(line, parts, capsys):
 def model(folder: Path) -> Path:
     """A folder that looks like a model, to be spoiled."""
     path = folder / "model"
-    path.mkdir()
     (path / "model.json").write_text(json.dumps({"schema": 1, "method": "slices"}))
     return path
+
+
+@pytest.mark.slow
+def test_what_is_refused_after_the_start_is_one_line_too(model, capsys):
+    (model / "model.json").write_text(json.dumps({"schema": 1, "method": "slices"}))
+    assert main(["segment", "model", "cells.tif", "--out", "labels.tif"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.slow
@@ -207,6 +226,7 @@ def test_full_disk_leaves_nothing_half_written():
 @pytest.mark.slow
 def test_full_disk_while_training_leaves_the_old_model_whole_and_a_folder_to_try_again():
     line = f"{TRAIN} {TINY} --steps"
+    shutil.rmtree("model")
     for largest in (100, 10_000):  # the first file does not fit, or a later one
         assert run_on_full_disk(f"{line} 2", largest=largest).startswith("error: cannot write model")
         assert not any(Path("model").iterdir())
@@ -232,7 +252,7 @@ def test_full_disk_while_segmenting_leaves_no_part_of_the_results():
 
 @pytest.mark.slow
 def test_a_folder_of_a_training_that_was_killed_can_be_used_again():
-    Path("model").mkdir()
+    Path("model/model.json").unlink()
     Path("model/log.csv").touch()
     assert main(f"{TRAIN} {TINY} --steps 2".split()) == 0
     assert Path("model/model.json").is_file()

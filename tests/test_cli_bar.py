@@ -49,6 +49,16 @@ def test_bar_shows_step_loss_and_time_left_on_standard_error(capsys):
         assert part in shown.err
 
 
+def test_a_job_that_fails_at_once_leaves_no_bar(capsys):
+    def fail() -> Job:
+        raise ValueError("broken")
+        yield Progress(1, 2)
+
+    with pytest.raises(ValueError, match="broken"):
+        follow(fail())
+    assert capsys.readouterr().err == ""
+
+
 def test_error_of_the_job_comes_through():
     def fail() -> Job:
         yield Progress(1, 2)

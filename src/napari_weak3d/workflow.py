@@ -17,14 +17,23 @@ from numpy.typing import NDArray
 from napari_weak3d import methods
 from napari_weak3d.config import TrainConfig
 from napari_weak3d.errors import AnnotationError, ModelError, VolumeError, Weak3DError
-from napari_weak3d.io.annotations import check_boxes, check_centroids, check_clicks, check_drawn, check_slices
+from napari_weak3d.io.annotations import (
+    check_apart,
+    check_boxes,
+    check_centroids,
+    check_clicks,
+    check_drawn,
+    check_slices,
+)
 from napari_weak3d.io.labels import check_same_shape
 from napari_weak3d.io.models import check_model_out, read_method
 from napari_weak3d.io.volumes import check_image
+from napari_weak3d.measure import measure_objects
 from napari_weak3d.messages import Command
 from napari_weak3d.metrics import box_scores, instance_scores, marker_scores
 from napari_weak3d.types import (
     AXES,
+    RELATIVE,
     Boxes,
     Centroids,
     IntLabels,
@@ -122,6 +131,7 @@ def segment(
     check_image(volume)
     if clicks is not None:
         _require_clicks(model, option="--clicks")
+        check_apart(clicks, volume)
     known = {} if clicks is None else {"clicks": clicks}
     prediction: Prediction = yield from loaded.predict(volume, settings=settings, **known)
     return prediction
@@ -230,12 +240,12 @@ def evaluate(
     ignore_slices: Sequence[SliceIndex] = (),
     spacing: Spacing = (1.0, 1.0, 1.0),
 ) -> dict[str, float]:
-    """Score a prediction against the truth: labels against labels, points against points, boxes against boxes.
+    """Score a prediction against the truth: labels, points or boxes against the same, or labels against points.
 
     Parameters
     ----------
     predicted, truth
-        (Z, Y, X) int32 labels, points, or boxes.
+        (Z, Y, X) int32 labels, points, or boxes. Of labels that meet points their centres count.
     ignore_slices
         Slices of labels that do not count: those that were painted.
     spacing
@@ -252,6 +262,8 @@ def evaluate(
     AnnotationError
         A slice to ignore is out of range.
     """
+    if isinstance(predicted, Centroids) != isinstance(truth, Centroids):
+        predicted, truth = _as_points(predicted), _as_points(truth)
     if isinstance(predicted, Centroids) and isinstance(truth, Centroids):
         return asdict(marker_scores(predicted.points_vox, truth.points_vox, spacing=spacing))
     if isinstance(predicted, Boxes) and isinstance(truth, Boxes):
@@ -267,6 +279,14 @@ def evaluate(
     for axis, index in ignore_slices:
         np.moveaxis(ignore, axis, 0)[index] = True
     return asdict(instance_scores(predicted, truth, ignore=ignore if ignore_slices else None))
+
+
+def _as_points(scored: IntLabels | Centroids | Boxes) -> Centroids | Boxes:
+    """Labels -> the centres of their objects; anything else as it is."""
+    if isinstance(scored, Centroids | Boxes):
+        return scored
+    rows = measure_objects(scored, spacing=(1.0, 1.0, 1.0), unit=RELATIVE)
+    return Centroids(np.array([row.centroid for row in rows], np.float64).reshape(-1, 3))
 
 
 def _check_slice_range(slices: Sequence[SliceIndex], shape: tuple[int, ...], *, where: str) -> None:

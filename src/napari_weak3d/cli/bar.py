@@ -37,19 +37,25 @@ def follow(
     watch
         Sees every progress.
     """
-    bar = _make_bar()
+    bar = _make_bar("starting") if sys.stderr.isatty() else None  # in a log, a line that only says so is too much
     command: Command | None = None
+    has_begun = False
     try:
         while True:
             progress = job.send(command)
+            has_begun = True
             watch(progress)
+            if bar is None:
+                bar = _make_bar(progress.message or "running")
             _draw(bar, progress)
             command = commands()
     except StopIteration as end:
         result: Result = end.value
         return result
     finally:
-        bar.close()
+        if bar is not None:
+            bar.leave = has_begun  # what was refused at the start is told on a clean line
+            bar.close()
         job.close()
 
 
@@ -83,12 +89,12 @@ def stop_on_interrupt() -> Iterator[CommandSource]:
         signal.signal(signal.SIGINT, before)
 
 
-def _make_bar() -> Any:
+def _make_bar(message: str) -> Any:
     from tqdm import tqdm
 
     seconds = TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
     return tqdm(
-        desc="starting",
+        desc=message,
         total=1,
         file=sys.stderr,
         mininterval=seconds,

@@ -189,24 +189,27 @@ def _write_segmented(
 
 
 def run_evaluate(options: argparse.Namespace) -> Report:
-    """Score labels against labels, points against points, or boxes against boxes."""
+    """Score labels against labels or points, points against points, or boxes against boxes."""
     from napari_weak3d import workflow
     from napari_weak3d.io.annotations import parse_annotated
 
-    if _is_table(options.prediction) != _is_table(options.truth):
+    paths = (options.prediction, options.truth)
+    tables = [path for path in paths if _is_table(path)]
+    if len(tables) == 1 and not _find_columns(tables[0]) & {"z", "axis-0"}:
         raise Weak3DError(
-            f"{options.prediction} and {options.truth} are of two kinds: score labels against labels, points (.csv) "
-            "against points, boxes (.csv) against boxes",
+            f"{options.prediction} and {options.truth} are of two kinds: score labels against labels or points (.csv), "
+            "points against points, boxes (.csv) against boxes",
             where="evaluate",
         )
-    boxed = all(_is_table(path) and _holds_boxes(path) for path in (options.prediction, options.truth))
+    if tables and options.ignore_slices:
+        raise Weak3DError("--ignore-slices belongs to labels: leave it out with a .csv", where="--ignore-slices")
+    boxed = len(tables) == 2 and all("z0" in _find_columns(path) for path in tables)
     ignored = parse_annotated(options.ignore_slices) if options.ignore_slices else ()
-    return workflow.evaluate(
-        _read_scorable(options.prediction, boxed=boxed),
-        _read_scorable(options.truth, boxed=boxed),
-        ignore_slices=ignored,
-        spacing=options.spacing or (1.0, 1.0, 1.0),
+    spacing = inputs.find_spacing(options, [path for path in paths if path not in tables])
+    scores = workflow.evaluate(
+        *(_read_scorable(path, boxed=boxed) for path in paths), ignore_slices=ignored, spacing=spacing
     )
+    return scores | ({"spacing": list(spacing)} if tables and not boxed else {})
 
 
 def run_measure(options: argparse.Namespace) -> Report:
@@ -281,11 +284,11 @@ def _is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def _holds_boxes(path: Path) -> bool:
-    """Whether a table has boxes; one of objects has centres too."""
+def _find_columns(path: Path) -> set[str]:
+    """The columns of a table: boxes have z0, points z (or napari's axis-0), objects both."""
     from napari_weak3d.io.annotations.tables import read_table
 
-    return "z0" in read_table(path).columns
+    return {column.lower() for column in read_table(path).columns}
 
 
 def _read_scorable(path: Path, *, boxed: bool) -> Any:

@@ -15,7 +15,7 @@ from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, Weak3
 
 if TYPE_CHECKING:
     from napari_weak3d.config import TrainConfig
-    from napari_weak3d.types import Boxes, Centroids, Region, Sample, Slices, Volume
+    from napari_weak3d.types import Boxes, Centroids, Region, Sample, Slices, Spacing, Volume
 
 Value = TypeVar("Value")
 
@@ -205,13 +205,14 @@ def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
 
 
 def read_clicks(path: Path, *, volume: Volume) -> Centroids:
-    """Read clicks and check that they lie in the volume."""
-    from napari_weak3d.io.annotations import check_centroids, read_centroids
+    """Read clicks and check that they lie in the volume, each on a voxel of its own."""
+    from napari_weak3d.io.annotations import check_apart, check_centroids, read_centroids
 
     if path.suffix.lower() != ".csv":
         raise AnnotationError(f"{path} is no .csv: clicks come as a table of z, y, x", where=str(path))
     clicks = read_centroids(path)
     check_centroids(clicks, volume)
+    check_apart(clicks, volume)
     return clicks
 
 
@@ -239,6 +240,17 @@ def read_frame(options: argparse.Namespace) -> Volume:
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=2)
     return frame
+
+
+def find_spacing(options: argparse.Namespace, labels: Sequence[Path]) -> Spacing:
+    """Spacing to measure distances by: as given, else of the label image, else 1, 1, 1."""
+    from napari_weak3d.io.volumes import open_volume
+
+    if options.spacing:
+        given: Spacing = options.spacing
+        return given
+    volumes = [open_volume(path)[0] for path in labels]  # (1, 1, 1) where the file does not say
+    return volumes[0].spacing if volumes else (1.0, 1.0, 1.0)
 
 
 def join_annotated(given: Sequence[list[str]]) -> list[list[str]]:
@@ -283,7 +295,13 @@ def _as_setting(value: object) -> str:
 
 def _bounds(schema: Mapping[str, Any]) -> list[str]:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    return [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    bounds = [f"{sign} {_as_number(schema[key])}" for key, sign in signs.items() if key in schema]
+    return [*bounds, *([f"a multiple of {schema['multipleOf']}"] if "multipleOf" in schema else [])]
+
+
+def _as_number(value: float) -> str:
+    """Whole numbers in full: 2147483647, not 2.14748e+09."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _choices(kind: object) -> list[str]:

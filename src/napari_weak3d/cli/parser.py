@@ -223,5 +223,5 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_budget(parser: argparse.ArgumentParser) -> None:
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, metavar="M", help="wall time of training")
+    budget.add_argument("--minutes", type=values.parse_minutes, metavar="M", help="wall time of training")
     budget.add_argument("--steps", type=int, metavar="N", help="optimizer steps instead: repeatable")

@@ -6,6 +6,7 @@ Weak3DError, which passes argparse by.
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentTypeError
 
 AXES = "zyx"
@@ -47,6 +48,17 @@ def parse_fraction(text: str) -> float:
     if not 0 < fraction <= 1:
         raise ArgumentTypeError(f"{text} is not above 0 and at most 1")
     return fraction
+
+
+def parse_minutes(text: str) -> float:
+    """``"2.5"`` -> 2.5: finite; what else it may be the settings say."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not math.isfinite(minutes):
+        raise ArgumentTypeError(f"{text!r} is not a number of minutes, such as 5")
+    return minutes
 
 
 def parse_count(text: str) -> int:

@@ -10,6 +10,8 @@ from napari_weak3d.types import RELATIVE, Spacing
 
 MICROMETRE = "um"
 UNKNOWN: Spacing = (1.0, 1.0, 1.0)
+GIVEN = "spacing"
+"""What a spacing is about that comes from a person, and from no file."""
 
 _IN_MICROMETRES = {
     "pm": 1e-6,
@@ -53,9 +55,9 @@ def parse_spacing(text: str) -> Spacing:
         sizes = []
     if len(sizes) != 3:
         raise VolumeError(
-            f"spacing {text!r} is not three numbers Z,Y,X: give it as 5,0.994,0.994", where="spacing", value=text
+            f"spacing {text!r} is not three numbers Z,Y,X: give it as 5,0.994,0.994", where=GIVEN, value=text
         )
-    return check_spacing(sizes, where="spacing")
+    return check_spacing(sizes, where=GIVEN)
 
 
 def check_spacing(spacing: Sequence[float], *, where: str) -> Spacing:
@@ -72,9 +74,10 @@ def check_spacing(spacing: Sequence[float], *, where: str) -> Spacing:
     for axis, size in zip("zyx", sizes, strict=True):
         if not (math.isfinite(size) and size > 0):
             raise VolumeError(
-                f"the {axis} spacing of {where} is {size:g}: it must be positive, give it with --spacing Z,Y,X",
+                f"the {axis} spacing{'' if where == GIVEN else f' of {where}'} is {size:g}: it must be positive",
                 where=where,
                 value=spacing,
+                option="give it with --spacing Z,Y,X",
             )
     return sizes[0], sizes[1], sizes[2]
 

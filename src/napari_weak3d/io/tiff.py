@@ -166,7 +166,8 @@ def _check_page_chain(path: Path) -> None:
         start = stream.read(16)
         layout = _layout(start)
         if layout is None:
-            raise VolumeError(f"cannot read {path.name}: it is not a TIFF file", where=str(path), value=start[:4])
+            why = "it is not a TIFF file; save it as one, or rename it" if start else "it is empty; copy it anew"
+            raise VolumeError(f"cannot read {path.name}: {why}", where=str(path), value=start[:4])
         first, offset_format = layout
         seen: set[int] = set()
         offset = first

@@ -3,6 +3,7 @@
 from napari_weak3d.io.annotations.beside import count_named_masks, find_masks, find_repeated, masks_path
 from napari_weak3d.io.annotations.boxes import check_boxes, check_drawn, lie_in_region, read_boxes, write_boxes
 from napari_weak3d.io.annotations.centroids import (
+    check_apart,
     check_centroids,
     check_clicks,
     read_centroids,
@@ -12,6 +13,7 @@ from napari_weak3d.io.annotations.centroids import (
 from napari_weak3d.io.annotations.slices import check_slices, parse_annotated, read_slices, write_slices
 
 __all__ = [
+    "check_apart",
     "check_boxes",
     "check_centroids",
     "check_clicks",

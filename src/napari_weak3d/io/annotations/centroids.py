@@ -126,7 +126,7 @@ def check_clicks(samples: Sequence[Sample]) -> None:
         n_clicks += len(sample.annotation.points_vox)
         check_centroids(sample.annotation, sample.volume)
         _check_region(sample.annotation.points_vox, sample)
-        _check_twice(sample.annotation.points_vox, sample)
+        check_apart(sample.annotation, sample.volume)
     if n_clicks < 2:
         raise AnnotationError(
             "there is only one click: how large cells are and how near they lie takes at least two; click more",
@@ -150,15 +150,22 @@ def _check_region(points: NDArray[np.float64], sample: Sample) -> None:
         )
 
 
-def _check_twice(points: NDArray[np.float64], sample: Sample) -> None:
+def check_apart(centroids: Centroids, volume: Volume) -> None:
+    """Make sure that no two centroids lie on one voxel.
+
+    Raises
+    ------
+    AnnotationError
+        Two do (the first pair is named).
+    """
+    points = centroids.points_vox
     voxels, first, counts = np.unique(np.rint(points), axis=0, return_index=True, return_counts=True)
     if (counts > 1).any():
         at = int(np.flatnonzero(counts > 1)[0])
         rows = np.flatnonzero((np.rint(points) == voxels[at]).all(axis=1)) + 1
         z, y, x = (int(part) for part in voxels[at])
         raise AnnotationError(
-            f"points {rows[0]} and {rows[1]} of {sample.volume.name} lie on the same voxel (z {z}, y {y}, x {x}): "
-            "remove one",
+            f"points {rows[0]} and {rows[1]} of {volume.name} lie on the same voxel (z {z}, y {y}, x {x}): remove one",
             where="clicks",
             value=int(first[at]),
         )

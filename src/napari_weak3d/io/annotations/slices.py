@@ -112,7 +112,7 @@ def read_slices(
             value=background,
         )
     slices = Slices(labels, paint=meaning, annotated=complete, classes=classes)
-    check_slices(slices, volume)
+    check_slices(slices, volume, name=file.name)
     return slices
 
 
@@ -135,8 +135,8 @@ def write_slices(
     write_sidecar(file, Sidecar(schema=1, paint=slices.paint, annotated=annotated, classes=entries))
 
 
-def check_slices(slices: Slices, volume: Volume) -> None:
-    """Make sure that a method can learn from painted slices.
+def check_slices(slices: Slices, volume: Volume, *, name: str = "the paint") -> None:
+    """Make sure that a method can learn from painted slices; ``name`` is what messages call them.
 
     Raises
     ------
@@ -145,11 +145,15 @@ def check_slices(slices: Slices, volume: Volume) -> None:
         only, counting the background of complete slices; a painted class is not in the table, or unpainted voxels of
         complete slices have no background class; objects are painted and no slice is complete.
     """
-    check_same_shape(slices.labels.shape, volume, name="the paint")
+    check_same_shape(slices.labels.shape, volume, name=name)
     _check_indices(slices.annotated, volume)
     painted = painted_values(slices.labels)
     if not painted:
-        raise AnnotationError(f"nothing is painted on {volume.name}: every voxel of the annotation is 0", value=0)
+        raise AnnotationError(
+            f"nothing is painted on {volume.name}: every voxel of {name} is 0; paint some slices, or choose another "
+            "annotation",
+            value=0,
+        )
     if slices.paint == "classes":
         _check_classes(slices, painted, volume)
     elif not slices.annotated:
