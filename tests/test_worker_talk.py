@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from napari_weak3d.errors import AnnotationError, StorageError
 from napari_weak3d.messages import (
@@ -26,6 +27,7 @@ from napari_weak3d.messages import (
 from napari_weak3d.samples import draw_boxes, paint_slices
 from napari_weak3d.types import PaintClass, Preview, Progress, Sample, Volume
 from napari_weak3d.worker import machine, serving
+from napari_weak3d.worker.machine import fast_threads
 from napari_weak3d.worker.talk import Talk
 from napari_weak3d.worker.watch import AnnotationWatch
 from napari_weak3d.worker.wire import Wire
@@ -298,6 +300,13 @@ def test_annotation_that_cannot_be_read_at_the_beginning_is_an_error(clock):
     painting.read = lambda image: (_ for _ in ()).throw(AnnotationError("nothing is annotated"))
     with pytest.raises(AnnotationError):
         painting.watch(clock)
+
+
+def test_threads_are_all_there_again_after_a_job():
+    most = torch.get_num_threads()
+    with fast_threads():
+        assert 1 <= torch.get_num_threads() <= most
+    assert torch.get_num_threads() == most
 
 
 class Piped:

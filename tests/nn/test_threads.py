@@ -1,6 +1,8 @@
 """Threads: as many as are fast now."""
 
-from napari_weak3d.nn.threads import ThreadTuner
+import pytest
+
+from napari_weak3d.nn.threads import ThreadTuner, find_fastest
 
 
 def run(tuner, used, *, cost, steps):
@@ -11,6 +13,16 @@ def run(tuner, used, *, cost, steps):
 def make(most):
     used = [most]
     return ThreadTuner(most, set_threads=used.append), used
+
+
+@pytest.mark.parametrize(("cost", "fastest"), [(lambda n: 1 / n, 8), (lambda n: n, 1), (lambda n: abs(n - 4), 4)])
+def test_fastest_number_of_threads_is_found(cost, fastest):
+    assert find_fastest(8, seconds=cost) == fastest
+
+
+def test_one_slow_moment_does_not_speak_against_all_threads():
+    moments = {2: iter([9.0, 1.0]), 1: iter([2.0, 2.0])}
+    assert find_fastest(2, seconds=lambda threads: next(moments[threads])) == 2
 
 
 def test_all_threads_are_used_where_they_are_fastest():

@@ -14,6 +14,24 @@ _STEPS_PER_PROBE = 2
 """The faster of them counts: the first after a change is slow."""
 
 
+def find_fastest(most: int, *, seconds: Callable[[int], float]) -> int:
+    """Find out how many threads are fast now, before something that takes long and is not trained.
+
+    Parameters
+    ----------
+    most
+        Threads there are.
+    seconds
+        Does a little of the work with so many threads, and tells how long it took.
+    """
+    took = {threads: min(seconds(threads) for _ in range(_STEPS_PER_PROBE)) for threads in _choices(most)}
+    return min(took, key=lambda threads: took[threads])  # of equals the most
+
+
+def _choices(most: int) -> list[int]:
+    return sorted({most, max(1, most // 2), 1}, reverse=True)
+
+
 class ThreadTuner:
     """Tries fewer threads from time to time and settles on the fastest number.
 
@@ -26,7 +44,7 @@ class ThreadTuner:
     """
 
     def __init__(self, most: int, *, set_threads: Callable[[int], None]) -> None:
-        self._choices = sorted({most, max(1, most // 2), 1}, reverse=True)
+        self._choices = _choices(most)
         self._set = set_threads
         self._best = most
         self._left: list[int] = []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from napari_weak3d.errors import Weak3DError
-from napari_weak3d.messages import Failed, Finished, Request
+from napari_weak3d.messages import Failed, Finished, Request, Train
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.worker import tasks
-from napari_weak3d.worker.machine import free_memory
+from napari_weak3d.worker.machine import fast_threads, free_memory
 from napari_weak3d.worker.talk import Talk
 from napari_weak3d.worker.wire import Wire
 
@@ -46,7 +47,8 @@ def serve(wire: Wire, *, folder: Path) -> None:
 
 def _serve_one(request: Request, talk: Talk) -> Finished | Failed:
     try:
-        result = tasks.run(request, talk)
+        with nullcontext() if isinstance(request, Train) else fast_threads():
+            result = tasks.run(request, talk)
         talk.flush()
         return Finished(request.job, result)
     except Weak3DError as error:
