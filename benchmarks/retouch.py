@@ -24,7 +24,7 @@ from record import RESULTS, Record, markdown
 
 Prediction: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float16]]
 
-SHAPES = ((20, 512, 512), (64, 512, 512), (54, 128, 128))
+SHAPES = ((20, 512, 512), (64, 512, 512), (64, 1024, 1024), (54, 128, 128))
 _MOVES = {
     "up": Retouch(0.7),
     "down": Retouch(0.3),
