@@ -8,7 +8,7 @@ import pytest
 from napari_weak3d import methods, workflow
 from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, StorageError, VolumeError, Weak3DError
 from napari_weak3d.samples import paint_slices
-from napari_weak3d.types import Centroids, PaintClass, Progress, Sample, Volume
+from napari_weak3d.types import Boxes, Centroids, PaintClass, Progress, Sample, Volume
 
 SHAPE = (6, 20, 22)
 
@@ -203,8 +203,19 @@ def test_evaluate_scores_points_in_the_unit_of_the_spacing():
 def test_evaluate_refuses_what_cannot_be_compared(truth):
     with pytest.raises(VolumeError, match=r"\(5, 20, 22\).*\(6, 20, 22\)"):
         workflow.evaluate(truth[:5], truth)
-    with pytest.raises(Weak3DError, match="labels, points and boxes cannot be scored"):
-        workflow.evaluate(truth, Centroids(np.zeros((1, 3))))
+    boxes = Boxes(np.array([[[0, 0, 0], [1, 2, 3]]]), np.array([1]), None, np.array([False]))
+    for other in (truth, Centroids(np.zeros((1, 3)))):
+        with pytest.raises(Weak3DError, match="boxes cannot be scored against labels or points"):
+            workflow.evaluate(other, boxes)
+
+
+def test_evaluate_scores_the_centres_of_labels_as_points():
+    labels = np.zeros((6, 20, 22), np.int32)
+    labels[1:4, 4:7, 5:8] = 7
+    labels[4, 15, 15] = 9
+    scores = workflow.evaluate(labels, Centroids(np.array([[2.0, 5.0, 6.0]])))
+    assert (scores["precision"], scores["recall"]) == (0.5, 1)
+    assert workflow.evaluate(labels * 0, Centroids(np.array([[2.0, 5.0, 6.0]])))["recall"] == 0
 
 
 @pytest.mark.parametrize("index", [(0, 6), (2, -1)])

@@ -269,7 +269,7 @@ def evaluate(
     if isinstance(predicted, Boxes) and isinstance(truth, Boxes):
         return asdict(box_scores(predicted.corners, truth.corners))
     if isinstance(predicted, Centroids | Boxes) or isinstance(truth, Centroids | Boxes):
-        raise Weak3DError("labels, points and boxes cannot be scored against each other: give two of a kind")
+        raise Weak3DError("boxes cannot be scored against labels or points: give boxes twice")
     if predicted.shape != truth.shape:
         raise VolumeError(
             f"the prediction has the shape {predicted.shape}, the truth {truth.shape}: they must be equal"
