@@ -164,25 +164,65 @@ def test_a_read_only_store_says_why(tmp_path):
         store.write(COMPLETE, {2: square(1)})
 
 
+@pytest.mark.parametrize("call", ["replace", "fsync"])
 @pytest.mark.parametrize("allowed", range(3))
-def test_a_full_disk_leaves_the_last_revision(store, monkeypatch, allowed):
+def test_a_full_disk_leaves_the_last_revision(store, monkeypatch, allowed, call):
     store.write(COMPLETE, {2: square(1), 4: square(1)})
-    replace, done = os.replace, []
+    real, calls = getattr(os, call), []
 
-    def full(source, target):
-        if len(done) == allowed:
+    def full(*arguments):
+        if len(calls) >= (0 if call == "replace" else allowed):
             raise OSError(errno.ENOSPC, "no space")
-        done.append(target)
-        replace(source, target)
+        calls.append(arguments)
+        return real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", full)
+        patched.setattr(os, call, full)
         with pytest.raises(StorageError, match="disk is full"):
             store.write(COMPLETE, {2: square(2), 4: square(2)})
     np.testing.assert_array_equal(store.read().labels[2], square(1))
     np.testing.assert_array_equal(store.read().labels[4], square(1))
     assert store.write(COMPLETE, {2: square(3), 4: square(3)}) == 2
     assert sorted(planes_on_disk(store)) == ["z00002-r2.plane", "z00004-r2.plane"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder cannot be synced there")
+def test_a_stroke_across_many_planes_syncs_its_folder_once(store, monkeypatch):
+    synced, real = [], os.open
+
+    def note(path, *arguments, **settings):
+        synced.extend([path] if path == store.folder else [])
+        return real(path, *arguments, **settings)
+
+    store.write(COMPLETE, {})
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", note)
+        store.write(COMPLETE, {z: square(1) for z in range(6)})
+    assert len(synced) == 2  # the planes, then the index
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"W3DP"), lambda file: file.unlink()])
+def test_a_damaged_plane_is_lost_alone_and_opens_the_slices_through_it(store, damage):
+    store.write(SlicesState(annotated=((0, 2), (0, 4), (1, 5))), {2: square(1), 4: square(2)})
+    damage(store.folder / "z00002-r1.plane")
+    with pytest.raises(StorageError):
+        store.read()
+    assert store.mend() == (2,)
+    np.testing.assert_array_equal(store.read().labels[4], square(2))
+    assert not store.read().labels[2].any()
+    assert store.state().annotated == ((0, 4),)
+    assert store.revision() == 2
+    kept = [file.name for file in store.folder.glob("*.damaged")]
+    assert kept in ([], ["z00002-r1.plane.damaged"])
+    assert store.mend() == ()
+
+
+def test_what_was_annotated_once_and_is_empty_now_is_told(store):
+    assert store.is_empty()
+    store.write(SlicesState(), {2: square(1)})
+    assert not store.is_empty()
+    store.write(SlicesState(), {2: np.zeros(SHAPE[1:], np.int32)})
+    assert store.is_empty()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder with an open file stays where it is")

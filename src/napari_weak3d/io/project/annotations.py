@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from napari_weak3d.errors import AnnotationError, StorageError
-from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.atomic import write_files
 from napari_weak3d.io.project.planes import decode_plane, encode_plane
 from napari_weak3d.io.project.schema import from_plain, make_folder, read_json, to_plain, write_json
 from napari_weak3d.io.project.states import (
@@ -114,17 +116,46 @@ class AnnotationStore:
             same = old.revision > 0 and not planes and replace(state, effort_s=old.state.effort_s) == old.state
             revision = old.revision if same else old.revision + 1
             self._make_folder()
-            names = {**old.planes, **{z: f"z{z:05d}-r{revision}.plane" for z in planes}}
-            for z, plane in planes.items():
-                if plane.any():
-                    with atomic_file(self.folder / names[z]) as temporary:
-                        temporary.write_bytes(encode_plane(plane))
-                else:
-                    del names[z]
-            index = _Index(revision, self.shape, dict(sorted(names.items())), state, self.kind)
-            write_json(self.folder / INDEX, to_plain(index))
-            self._sweep(keep=frozenset(names.values()))
+            painted = {z: plane for z, plane in planes.items() if plane.any()}
+            new = {z: f"z{z:05d}-r{revision}.plane" for z in painted}
+            # No index names them yet, so nobody reads them half-written: they need no other name meanwhile.
+            write_files(self.folder, {new[z]: partial(encode_plane, plane) for z, plane in painted.items()})
+            kept = {z: name for z, name in old.planes.items() if z not in planes}
+            self._write_index(replace(old, revision=revision, planes={**kept, **new}, state=state))
             return revision
+
+    def mend(self) -> tuple[int, ...]:
+        """Go on without the planes that are damaged or missing; a damaged file stays, under another name.
+
+        Complete slices that such a plane is a part of are complete no more: what is unpainted there is not background.
+
+        Returns
+        -------
+        The z of the planes that are lost, ascending; none where all can be read.
+
+        Raises
+        ------
+        StorageError
+            The project is read-only, or the index is damaged.
+        """
+        if self.read_only:
+            raise StorageError(self.read_only, where=str(self.folder))
+        with self._writing:
+            index = self._read_index()
+            lost = [] if index is None else [z for z, name in sorted(index.planes.items()) if not self._is_whole(name)]
+            if index is None or not lost:
+                return ()
+            for z in lost:
+                damaged = self.folder / index.planes[z]
+                with suppress(FileNotFoundError):
+                    damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
+            kept = {z: name for z, name in index.planes.items() if z not in lost}
+            state = index.state
+            if isinstance(state, SlicesState):
+                whole = tuple((axis, at) for axis, at in state.annotated if axis == 0 and at not in lost)
+                state = replace(state, annotated=whole)
+            self._write_index(replace(index, revision=index.revision + 1, planes=kept, state=state))
+            return tuple(lost)
 
     def read(self) -> Annotation | None:
         """Read the last complete revision; None where nothing was ever written.
@@ -160,6 +191,11 @@ class AnnotationStore:
         index = self._read_index()
         return None if index is None else index.state
 
+    def is_empty(self) -> bool:
+        """Tell whether nothing is annotated, or nothing any more; reads no paint."""
+        index = self._read_index()
+        return index is None or (not index.planes and index.state.is_empty)
+
     def revision(self) -> int:
         """Return the number of the last complete revision, 0 where there is none; cheap enough for every second."""
         try:
@@ -178,6 +214,17 @@ class AnnotationStore:
             return (self.folder / INDEX).stat().st_mtime_ns
         except OSError:
             return 0
+
+    def _write_index(self, index: _Index[Any]) -> None:
+        write_json(self.folder / INDEX, to_plain(replace(index, planes=dict(sorted(index.planes.items())))))
+        self._sweep(keep=frozenset(index.planes.values()))
+
+    def _is_whole(self, name: str) -> bool:
+        try:
+            self._read_plane(name)
+        except (StorageError, OSError):
+            return False
+        return True
 
     def _read_index(self) -> _Index[Any] | None:
         file = self.folder / INDEX
