@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_weak3d.app.controller import Controller
-from napari_weak3d.io.project import write_prediction
+from napari_weak3d.io.project import Project, write_prediction
 from napari_weak3d.retouch import Retouch
 from napari_weak3d.types import PaintClass, Prediction
 
@@ -371,6 +371,17 @@ def test_slice_with_two_classes_is_taken_over_as_classes(controller, qtbot):
     controller.results.take_over()
     assert tool.paint_layer.data[2, 4, 4] == 2
     assert tool.paint_layer.data[2, 16, 16] == 3
+
+
+def test_result_of_a_project_that_can_only_be_looked_at_is_not_taken_over(controller, qtbot, monkeypatch):
+    show(controller, qtbot, FIRST)
+    controller.desk.layers.go_to((0, 2), controller.desk.work.layer)
+    before = controller.desk.tool.paint_layer.data.copy()
+    monkeypatch.setattr(Project, "read_only", True)
+    monkeypatch.setattr(Project, "read_only_reason", "another napari writes to it")
+    controller.results.take_over()
+    np.testing.assert_array_equal(controller.desk.tool.paint_layer.data, before)
+    assert controller.panels.train.messages._messages[-1].text == "Another napari writes to it"
 
 
 # ---- all images

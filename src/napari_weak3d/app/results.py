@@ -320,6 +320,8 @@ class Results(QObject):
         if result is None or work is None or work.image_id != result.entry.id:
             self._desk.say("Choose the image of this result in step 1 first", "warning")
             return
+        if self._desk.writable_project() is None:
+            return
         classes = result.prediction.classes
         self._desk.tool.take_over(result.layer, classes=None if classes is None else np.asarray(classes))
         self._desk.layers.activate(self._desk.tool.layer)
