@@ -318,6 +318,7 @@ def test_painted_slices_that_are_not_complete_are_asked_about(painting, fake_job
 
 def test_only_the_painted_voxels_may_count(painting, fake_jobs):
     paint(painting, 1)
+    painting.desk.tool.paint_layer.paint((1, 10, 10), 1)
     painting.train()
     answer(painting, "Only the painted voxels count")
     assert len(fake_jobs.requests) == 1

@@ -538,6 +538,53 @@ def test_slices_that_are_not_complete_are_named_in_few_words():
     assert next(iter(many.answers)) == "They are complete"
 
 
+def test_one_class_alone_can_be_trained_on_only_once_its_slice_is_complete(tool, image):
+    paint(tool, image, (0, 3))
+    obstacle = tool.find_obstacle()
+    assert obstacle.text == (
+        "z 3 is painted but not complete. Only object is painted; in a complete slice what is unpainted is background."
+    )
+    assert list(obstacle.answers) == ["It is complete"]
+    obstacle.answers["It is complete"]()
+    assert tool.find_obstacle() is None
+
+
+def test_class_that_fills_all_complete_slices_is_said_to_be_the_only_one(tool, image):
+    go_to(tool, image, (0, 3))
+    layer = tool.paint_layer
+    layer.brush_size = 200
+    layer.paint((3, 4, 4), 2)
+    tool.complete_shown()
+    obstacle = tool.find_obstacle()
+    assert obstacle.text == "Only object is painted: paint background, or another class, too, then train"
+    assert not obstacle.answers
+
+
+def test_background_alone_is_said_to_need_an_object(tool, image):
+    paint(tool, image, (0, 3), label=1)
+    assert tool.find_obstacle().text == "Only background is painted: paint an object too, then train"
+    tool.complete_shown()
+    assert tool.find_obstacle().text == "Only background is painted: paint an object too, then train"
+
+
+def test_complete_slice_without_paint_is_said_to_be_background_only(tool, image):
+    go_to(tool, image, (0, 3))
+    tool.complete_shown()
+    obstacle = tool.find_obstacle()
+    assert obstacle.text.startswith("z 3 is complete and empty, so there is background only: paint an object")
+    assert not obstacle.answers
+
+
+def test_objects_are_trained_on_only_where_a_slice_is_complete(tool, image):
+    tool.panel.paint_chosen.emit("objects")
+    paint(tool, image, (0, 3), label=1)
+    obstacle = tool.find_obstacle()
+    assert "Objects are learned from complete slices" in obstacle.text
+    assert list(obstacle.answers) == ["It is complete"]
+    obstacle.answers["It is complete"]()
+    assert tool.find_obstacle() is None
+
+
 def test_a_click_in_the_list_goes_to_the_slice(tool, layers, image):
     paint(tool, image, (1, 9))
     go_to(tool, image, (0, 0))

@@ -37,13 +37,18 @@ def obstacle_of(
         return None
     yes = "It is complete" if len(open_slices) == 1 else "They are complete"
     return Obstacle(
-        f"{_names(open_slices)} painted but not complete. In a complete slice what is unpainted is background.",
+        f"{say_open(open_slices)} In a complete slice what is unpainted is background.",
         {yes: lambda: complete(open_slices), "Only the painted voxels count": lambda: None},
     )
 
 
-def _names(slices: Sequence[SliceIndex]) -> str:
-    """ "z 3 and 10, y 5 to 8 are"."""
+def say_open(slices: Sequence[SliceIndex]) -> str:
+    """Say that slices are painted but not complete."""
+    return f"{name_all(slices)} painted but not complete."
+
+
+def name_all(slices: Sequence[SliceIndex]) -> str:
+    """Write "z 3 and 10, y 5 to 8 are"."""
     by_axis = [(AXES[axis], _runs(sorted(i for each, i in slices if each == axis))) for axis in range(len(AXES))]
     parts = [f"{axis} {' and '.join(filter(None, [', '.join(runs[:-1]), runs[-1]]))}" for axis, runs in by_axis if runs]
     return f"{', '.join(parts)} {'is' if len(slices) == 1 else 'are'}"

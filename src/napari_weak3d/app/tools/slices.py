@@ -15,6 +15,7 @@ from napari_weak3d.app.layers import Layers
 from napari_weak3d.app.tools import class_steps, copies, edits, keys, own_labels
 from napari_weak3d.app.tools.content import describe
 from napari_weak3d.app.tools.effort import EffortClock
+from napari_weak3d.app.tools.one_sided import one_sided
 from napari_weak3d.app.tools.open_slices import WORDS, obstacle_of
 from napari_weak3d.app.tools.paint_state import PaintState
 from napari_weak3d.app.tools.planes import attribute, name_of, next_spaced
@@ -153,7 +154,9 @@ class SlicesTool(QObject):
     def find_obstacle(self) -> Obstacle | None:
         """Say what has to be settled before a training."""
         is_empty = self.state().is_empty and not self.paint_layer.data.any()
-        return obstacle_of(self.painted_not_complete(), is_empty=is_empty, complete=self.complete)
+        slices, state = self.painted_not_complete(), self._require().state
+        lacking = one_sided(slices, state=state, found=self._survey.found, complete=self.complete)
+        return lacking or obstacle_of(slices, is_empty=is_empty, complete=self.complete)
 
     def preview_colours(self) -> Any:
         """Give the colormap of previews; None: many colours in turn."""

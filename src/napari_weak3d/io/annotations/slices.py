@@ -157,9 +157,9 @@ def check_slices(slices: Slices, volume: Volume, *, name: str = "the paint") -> 
     if slices.paint == "classes":
         _check_classes(slices, painted, volume)
     elif not slices.annotated:
+        objects = "1 object is" if len(painted) == 1 else f"{len(painted)} objects are"
         raise AnnotationError(
-            f"{len(painted)} objects are painted on {volume.name} and nothing is background: say which slices are "
-            "complete",
+            f"{objects} painted on {volume.name} and nothing is background: say which slices are complete",
             where="annotated",
             option="with --annotated z:3,10",
         )
@@ -199,12 +199,12 @@ def _check_classes(slices: Slices, painted: list[int], volume: Volume) -> None:
             )
         seen |= set(background)
     if len(seen) < 2:
+        mark = "" if slices.annotated else ", or say which slices are complete: all else in them is background"
         raise AnnotationError(
-            f"only class {seen.pop()} is painted on {volume.name}: paint a second one (background is one too), or say "
-            "which slices are complete: all else in them is background",
+            f"only class {seen.pop()} is painted on {volume.name}: paint a second one (background is one too){mark}",
             where="annotated",
             value=painted[0],
-            option="with --annotated z:3,10",
+            option="" if slices.annotated else "with --annotated z:3,10",
         )
 
 

@@ -115,7 +115,9 @@ def test_nothing_clicked_says_what_to_do():
 
 
 def test_one_click_is_asked_about():
-    assert "only one click" in Desk(Clicks(points((1, 1, 1)))).obstacle().text
+    obstacle = Desk(Clicks(points((1, 1, 1)))).obstacle()
+    assert "only one click in this image" in obstacle.text
+    assert list(obstacle.answers) == ["Other images have clicks"], "on one click alone nothing can be learned"
 
 
 def test_click_outside_the_image_is_named_and_can_be_removed():

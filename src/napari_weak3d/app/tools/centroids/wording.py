@@ -101,7 +101,7 @@ def _doubts(clicks: Clicks, *, act: Act) -> Obstacle | None:
     if len(clicks.points) == 1:
         return Obstacle(
             "There is only one click in this image. How large cells are and how near they lie takes at least two.",
-            {"Train all the same": _leave},
+            {"Other images have clicks": _leave},
         )
     return None
 
