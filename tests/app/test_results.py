@@ -396,7 +396,7 @@ def test_image_that_cannot_be_segmented_does_not_hold_up_the_others(controller, 
     write(controller, FIRST, "a")
     fake_jobs.finish(prediction=FIRST)
     shown = controller.panels.train.messages._messages
-    assert any(each.text.startswith("1 of 2 images are segmented; 1 could not be") for each in shown)
+    assert any(each.text.startswith("1 of 2 images is segmented; 1 could not be") for each in shown)
 
 
 def test_killed_segmentation_ends_all_of_them(controller, fake_jobs):

@@ -193,8 +193,10 @@ def test_colours_are_channels_where_the_user_says_so(tmp_path):
 def test_a_plain_tiff_of_four_axes_wants_a_channel_axis(tmp_path):
     array = counted(2, 6, 5, 7)
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
-    with pytest.raises(VolumeError, match="--channel-axis 0"):
+    with pytest.raises(VolumeError, match="which one holds the channels, perhaps the one of 2") as refused:
         read_volume(tmp_path / "a.tif", spacing=UM)
+    assert refused.value.option == "with --channel-axis 0"
+    assert "--" not in refused.value.message, "the app says it, too"
     volume = read_volume(tmp_path / "a.tif", spacing=UM, channel_axis=0)
     np.testing.assert_array_equal(np.asarray(volume.data), array)
 
@@ -207,7 +209,7 @@ def test_axes_of_length_one_are_no_obstacle(tmp_path):
 @pytest.mark.parametrize(
     ("array", "keywords", "words"),
     [
-        (counted(40, 50, 3), {}, "RGB image .* --channel-axis 2"),
+        (counted(40, 50, 3), {}, "RGB image .* take the colours as channels"),
         (counted(5), {}, "at least 2"),
         (counted(0, 4, 4), {}, "empty"),
         (counted(3, 4, 4).astype("complex64"), {}, "complex64"),
@@ -226,8 +228,9 @@ def test_an_image_without_a_meaning_is_refused(tmp_path, array, keywords, words)
 
 def test_an_rgb_tiff_is_refused_with_a_way_out(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", counted(4, 40, 50, 3, dtype="uint8"), photometric="rgb")
-    with pytest.raises(VolumeError, match=r"RGB image .* --channel-axis 3"):
+    with pytest.raises(VolumeError, match=r"RGB image .* take the colours as channels") as refused:
         read_volume(tmp_path / "a.tif")
+    assert refused.value.option == "with --channel-axis 3"
 
 
 def test_a_stack_that_tifffile_took_for_planes_of_colour_is_a_stack(tmp_path):

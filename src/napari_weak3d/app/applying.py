@@ -106,7 +106,8 @@ class Applying(QObject):
         """Say which images could not be segmented."""
         if series.failed:
             done = series.n_images - len(series.left) - len(series.failed)
-            text = f"{done} of {series.n_images} images are segmented; {len(series.failed)} could not be"
+            text = f"{done} of {series.n_images} images {'is' if done == 1 else 'are'} segmented; "
+            text += f"{len(series.failed)} could not be"
             self._desk.say(f"{text}: see the details", "warning", details="\n".join(series.failed))
 
     def _on_settled(self) -> None:

@@ -143,9 +143,10 @@ def _refuse_colours(letters: list[str], shape: tuple[int, ...], *, name: str) ->
         axis = colours[0]
         raise VolumeError(
             f"{name} is an RGB image (axis {axis} holds {shape[axis]} colours, shape {shape}): convert it to grey, or "
-            f"give --channel-axis {axis} to take the colours as channels",
+            "take the colours as channels",
             where=name,
             value=shape,
+            option=f"with --channel-axis {axis}",
         )
 
 
@@ -180,9 +181,10 @@ def _refuse_rest(letters: list[str], shape: tuple[int, ...], *, name: str) -> No
             smallest = min(range(len(shape)), key=lambda a: shape[a])
             raise VolumeError(
                 f"{name} has {len(shape)} axes without names, shape {shape}: say which one holds the channels, "
-                f"perhaps --channel-axis {smallest}",
+                f"perhaps the one of {shape[smallest]}",
                 where=name,
                 value=shape,
+                option=f"with --channel-axis {smallest}",
             )
         if letter and letter not in "CZYX":
             raise VolumeError(

@@ -112,10 +112,11 @@ def check_image(volume: Volume) -> None:
     """
     if looks_channels_last(volume.shape):
         raise VolumeError(
-            f"{volume.name} is {_times(volume.shape)} (Z, Y, X): a last axis this short looks like channels; give "
-            f"--channel-axis with its number in the file (-1: the last)",
+            f"{volume.name} is {_times(volume.shape)} (Z, Y, X): a last axis this short looks like channels: say "
+            "which axis of the file holds them",
             where=volume.name,
             value=volume.shape,
+            option="with --channel-axis and its number (-1: the last)",
         )
     lowest, highest = [], []
     for channel in range(volume.n_channels):
