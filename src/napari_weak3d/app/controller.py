@@ -29,6 +29,9 @@ from napari_weak3d.messages import Advanced, Failed, Finished, Hello, Train
 
 _START_CHILD_MS = 1000
 """After the dock is drawn: importing torch keeps a processor busy for some seconds."""
+_PATIENCE_MS = 3000
+"""That a job waits for a search to give way, which it does between two tiles; then it is ended at once."""
+_STARTING = "starting..."
 _LONGEST = 20  # characters of a layer's name on a button: two of them fit beside each other
 _controllers: dict[int, Controller] = {}
 
@@ -68,13 +71,14 @@ class Controller(QObject):
         self.models = Models(self.desk, self.projects, self.training, self.applying, self)
         self.restoring = Restoring(self.desk, self.images, training=self.training)
         self._activity = Activity("Weak3D")
+        self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._closed = self._closing = False
         self._window: Any = getattr(getattr(viewer, "window", None), "_qt_window", None)
         self._connect_jobs()
         self._connect_parts()
         self.panels.train.minutes.setValue(preferred.minutes)
         self._watch_window()
-        QTimer.singleShot(0, self.projects.offer_last)
+        QTimer.singleShot(0, self._offer_last)
         QTimer.singleShot(_START_CHILD_MS, self._start_child)
 
     @property
@@ -108,7 +112,7 @@ class Controller(QObject):
             self.training.train()
         else:
             begun = desk.work.layer.name
-            desk.ask(
+            desk.ask_about_work(
                 f"You annotated {begun}, and {chosen} is chosen in step 1. Training learns from what is annotated.",
                 {f"Train on {_short(begun)}": self.training.train, f"Go to {_short(chosen)}": self.images.begin},
             )
@@ -122,7 +126,6 @@ class Controller(QObject):
         if self.desk.waiting:
             self.desk.forget_waiting()
             self.training.on_failed()
-            self._set_state(self.desk.jobs.state)
         else:
             self.desk.jobs.stop()
 
@@ -192,6 +195,7 @@ class Controller(QObject):
         self.desk.jobs.close()
         self._activity.close()
         self.desk.background.close()
+        self.desk.copying.close()
         self.desk.autosave.close()
         self.results.close()
         self.desk.tool_layers.close()
@@ -207,10 +211,17 @@ class Controller(QObject):
     def _connect_jobs(self) -> None:
         jobs = self.desk.jobs
         jobs.state_changed.connect(self._set_state)
+        self.desk.on_change = lambda: self._set_state(jobs.state)
+        self.desk.on_lost = self.training.on_failed
+        self._patience.timeout.connect(self._end_search)
         jobs.hello.connect(self._on_hello)
         jobs.advanced.connect(self._on_advanced)
         jobs.finished.connect(self._on_finished)
         jobs.failed.connect(self._on_failed)
+
+    def _offer_last(self) -> None:
+        if not self._closed:
+            self.projects.offer_last()
 
     def _start_child(self) -> None:
         if self._closed:
@@ -222,17 +233,27 @@ class Controller(QObject):
 
     def _set_state(self, state: JobState) -> None:
         """Show what is going on, everywhere."""
-        can_pause = isinstance(self.desk.jobs.request, Train)
+        can_pause, starting = isinstance(self.desk.jobs.request, Train), _STARTING
         if self.desk.waiting:
             state = JobState.STARTING
+            starting = "waiting for the copy into the project..." if self.desk.held else _STARTING
+            if self.desk.held:
+                self._patience.stop()
+            elif not self._patience.isActive():
+                self._patience.start()
         elif not self.desk.busy:  # what gives way to every other job is none of the user's business
             state = JobState.IDLE
-        self.panels.train.set_state(state, can_pause=can_pause)
+        self.panels.train.set_state(state, can_pause=can_pause, starting=starting)
         self.panels.image.set_fixed(state is not JobState.IDLE)
         self.panels.models.set_busy(state is not JobState.IDLE)
         self.panels.tool.set_busy(state is not JobState.IDLE)
         if state is JobState.IDLE:
             self._activity.close()
+
+    def _end_search(self) -> None:
+        """A search for the next slice does not hold up what the user waits for, be it in the middle of a large tile."""
+        if self.desk.waiting:
+            self.desk.end_search()
 
     def _on_hello(self, hello: Hello) -> None:
         self.panels.train.show_device(hello, device=Device(preferences.read().device))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -57,6 +57,8 @@ class Desk:
 
     Attributes
     ----------
+    background, copying
+        Threads for what is short, and for images on their way into the project, which a slow disk may hold up.
     tools, tool
         All of them by method, and the one that is chosen.
     clicking
@@ -67,6 +69,8 @@ class Desk:
         The image that is annotated, or None.
     unsettled
         Ids of images that are on their way into the project.
+    on_change, on_lost
+        Called when a job begins to wait for its turn or does so no more, and when one whose turn has come cannot begin.
     """
 
     def __init__(self, viewer: Any, *, jobs: Jobs, autosave: Autosave) -> None:
@@ -74,6 +78,7 @@ class Desk:
         self.jobs = jobs
         self.autosave = autosave
         self.background = Background()
+        self.copying = Background()
         self.layers = Layers(viewer)
         self.tool_layers = ToolLayers(viewer)
         self.clicking = CentroidsTool(self.layers, self.tool_layers, CanvasView(viewer))
@@ -90,7 +95,11 @@ class Desk:
         self.project: Project | None = None
         self.work: Work | None = None
         self.unsettled: set[str] = set()
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_lost: Callable[[], None] = lambda: None
         self._reminders: set[str] = set()
+        self._about_work: set[str] = set()
+        self._held: tuple[Callable[[], None], frozenset[str]] | None = None
         self._at_end: dict[str, tuple[Done, Lost | None]] = {}
         self._next: tuple[Request, Done, Lost | None] | None = None
 
@@ -120,6 +129,17 @@ class Desk:
         """Ask the user something, in the panel of step 3."""
         self.panels.train.ask(text, answers)
 
+    def ask_about_work(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
+        """Ask something that is settled when the image is annotated no more: :meth:`forget_questions`."""
+        self._about_work.add(text)
+        self.ask(text, answers)
+
+    def forget_questions(self) -> None:
+        """Take back what was asked about the annotation of an image."""
+        if self._about_work:
+            self.panels.train.messages.withdraw(self._about_work)
+            self._about_work = set()
+
     def complain(self, error: Weak3DError) -> None:
         """Show an error where it belongs: at its field in the settings, else as a message."""
         field = error.where if isinstance(error, ConfigError) else ""
@@ -135,8 +155,13 @@ class Desk:
 
     @property
     def waiting(self) -> bool:
-        """Whether a job waits for the end of one that gives way."""
-        return self._next is not None
+        """Whether a job waits: for the end of one that gives way, or for images."""
+        return self._next is not None or self.held
+
+    @property
+    def held(self) -> bool:
+        """Whether a job waits for images that are being copied into the project."""
+        return self._held is not None
 
     def submit(self, request: Request, *, done: Done, lost: Lost | None = None) -> bool:
         """Start a job; one that gives way is stopped first.
@@ -160,6 +185,7 @@ class Desk:
         if isinstance(self.jobs.request, Suggest):
             self._next = (request, done, lost)
             self.jobs.stop()
+            self.on_change()
             return True
         try:
             self.jobs.submit(request)
@@ -170,8 +196,31 @@ class Desk:
         return True
 
     def forget_waiting(self) -> None:
-        """Let the job that waits for its turn not begin."""
-        self._next = None
+        """Let the job that waits for its turn, or for images, not begin."""
+        self._next = self._held = None
+        self.on_change()
+
+    def hold(self, go_on: Callable[[], None], *, images: Collection[str]) -> None:
+        """Let a job wait for images that are being copied into the project, until :meth:`release`."""
+        self._held = (go_on, frozenset(images))
+        self.on_change()
+
+    def release(self) -> None:
+        """Go on with the job that waits for images, if they are all there."""
+        if self._held is not None and not self._held[1] & self.unsettled:
+            (go_on, _), self._held = self._held, None
+            go_on()
+            self.on_change()
+
+    def lose_image(self, image_id: str) -> None:
+        """Call off the job that waits for an image, which could not be copied."""
+        if self._held is not None and image_id in self._held[1]:
+            self.forget_waiting()
+
+    def end_search(self) -> None:
+        """End the search for the next slice now, if there is one: no process may be left that reads the project."""
+        if isinstance(self.jobs.request, Suggest):
+            self.jobs.kill()
 
     def end(self, report: Finished | Failed) -> bool:
         """Call what waits for a job's end, be it a bad one; then start what waits for its turn.
@@ -182,12 +231,15 @@ class Desk:
         """
         done, lost = self._at_end.pop(report.job, (None, None))
         waiting, self._next = self._next, None
-        if isinstance(report, Finished) and done is not None:
-            done(report.result)
-        elif isinstance(report, Failed) and lost is not None:
-            lost(report)
-        if waiting is not None:
-            self.submit(waiting[0], done=waiting[1], lost=waiting[2])
+        try:
+            if isinstance(report, Finished) and done is not None:
+                done(report.result)
+            elif isinstance(report, Failed) and lost is not None:
+                lost(report)
+        finally:  # an error up there must not take the next job with it
+            if waiting is not None and not self.submit(waiting[0], done=waiting[1], lost=waiting[2]):
+                self.on_lost()
+            self.on_change()
         return lost is not None
 
     def writable_project(self) -> Project | None:

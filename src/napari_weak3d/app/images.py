@@ -324,6 +324,7 @@ class Images(QObject):
         if self._desk.work is None:
             return
         self._write(self._desk.autosave.unwatch)
+        self._desk.forget_questions()
         self._desk.tool.end()
         self._desk.layers.hide_preview()
         self._desk.work = self._watched = None

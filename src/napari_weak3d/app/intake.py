@@ -82,7 +82,7 @@ class Intake(QObject):
                 value=image.shape,
             )
         self._desk.unsettled.add(entry.id)
-        self._desk.background.run(
+        self._desk.copying.run(
             lambda: self._bring(project, image, entry, time=time or 0),
             done=lambda found: self._on_brought(project, found),
             failed=lambda error: self._on_lost(error, lambda: self.bring(project, image, entry, time=time), entry),
@@ -106,7 +106,7 @@ class Intake(QObject):
         def progress(part: float) -> None:
             if self._desk.project is not project:
                 raise StorageError(f"the project was closed while {entry.name} was written into it")
-            self._desk.background.later(self._desk.panels.image.show_writing, part)
+            self._desk.copying.later(self._desk.panels.image.show_writing, part)
 
         stored = project.store_volume(volume, progress=progress)
         return replace(stored, id=entry.id, name=entry.name, channels=entry.channels)
@@ -126,6 +126,7 @@ class Intake(QObject):
 
     def _on_lost(self, error: Weak3DError, try_again: Callable[[], None], entry: ImageEntry) -> None:
         self._desk.unsettled.discard(entry.id)
+        self._desk.lose_image(entry.id)
         self._desk.panels.image.show_writing(1.0)
         if self._desk.project is None:
             return

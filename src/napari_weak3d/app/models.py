@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
@@ -22,6 +22,7 @@ from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import ModelEntry, Project
 from napari_weak3d.messages import SegmentFiles
 
+T = TypeVar("T")
 _IMAGES = (".tif", ".tiff", ".npy", ".zarr")
 _OUT = "weak3d labels"
 _NEW_S = 60.0
@@ -120,16 +121,31 @@ class Models(QObject):
         except Weak3DError as error:
             self._desk.complain(error)
             return
-        self._on_thread(lambda project: project.import_model(source), "The model is in the project")
+        # The list of the project is changed on the main thread only: else what two threads write undoes each other.
+        self._on_thread(
+            lambda project: project.copy_in(source),
+            "The model is in the project",
+            then=lambda project, copied: project.list_copied(copied),
+        )
 
-    def _on_thread(self, act: Callable[[Project], Any], success: str) -> None:
+    def _on_thread(
+        self,
+        act: Callable[[Project], T],
+        success: str,
+        *,
+        then: Callable[[Project, T], Any] = lambda _project, _result: None,
+    ) -> None:
         desk, project = self._desk, self._desk.project
         if project is None:
             desk.say("Open a project or begin one first: step 1", "warning")
             return
 
-        def done(_: Any) -> None:
-            desk.say(success)
+        def done(result: T) -> None:
+            try:
+                then(project, result)
+                desk.say(success)
+            except Weak3DError as error:
+                desk.complain(error)
             self.refresh()
 
         desk.background.run(lambda: act(project), done=done, failed=desk.complain)

@@ -12,7 +12,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_weak3d.app import recent
 from napari_weak3d.app.desk import Desk
-from napari_weak3d.app.jobs import JobState
 from napari_weak3d.app.message_bar import Question
 from napari_weak3d.errors import StorageError, Weak3DError
 from napari_weak3d.io.project import Project
@@ -144,11 +143,12 @@ class Projects(QObject):
 
     def _may_leave(self) -> bool:
         """Say no while a job works in the project, or an image is copied into it."""
-        if self._desk.jobs.state is not JobState.IDLE:
+        if self._desk.busy:
             self._desk.panels.project.say("A job is running in this project: stop it first", "warning")
         elif self._desk.unsettled:
             self._desk.panels.project.say("An image is being copied into this project: wait for its end", "warning")
         else:
+            self._desk.end_search()
             return True
         return False
 

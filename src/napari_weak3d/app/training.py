@@ -10,7 +10,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_weak3d.app import preferences
-from napari_weak3d.app.desk import Desk
+from napari_weak3d.app.desk import Desk, Work
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import JobState, new_job_id
 from napari_weak3d.app.tools.tool import Obstacle
@@ -27,6 +27,8 @@ _LOST_MS = 60_000
 """After this a preview that has not come is asked for again: a full disk loses it."""
 _SETTLE_MS = 150
 """How long another slice must be in view before a preview of it is asked for: not while scrolling."""
+
+_NOT_BEGUN = "Training did not begin: another image is annotated by now, or none"
 
 
 class Training(QObject):
@@ -49,16 +51,17 @@ class Training(QObject):
     def __init__(self, desk: Desk, images: Images, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._desk, self._images = desk, images
-        self._when_settled: Callable[[], None] | None = None
         self._model: str | None = None
         self._trained: str | None = None
         self._asked_at = 0.0
+        self._suggests_for: tuple[str, str] | None = None
         self._renewal = self._make_timer(_PREVIEW_MS)
         self._moved = self._make_timer(_SETTLE_MS)
         desk.layers.slice_shown.connect(self._on_slice_shown)
         desk.jobs.shown.connect(self._on_shown)
         desk.jobs.state_changed.connect(self._on_state)
-        images.settled.connect(self._on_settled)
+        images.settled.connect(desk.release)
+        images.begun.connect(self._on_begun)
 
     @property
     def running(self) -> bool:
@@ -97,11 +100,15 @@ class Training(QObject):
             desk.remind(obstacle.text)
         else:
             answers = {name: partial(self._answer, act, start, obstacle) for name, act in obstacle.answers.items()}
-            desk.ask(obstacle.text, answers)
+            desk.ask_about_work(obstacle.text, answers)
 
     def _answer(self, act: Callable[[], None], start: str | None, obstacle: Obstacle) -> None:
-        act()
-        self._settle(start, asked=obstacle)
+        try:
+            act()
+        except Weak3DError as error:
+            self._desk.complain(error)
+        else:
+            self._settle(start, asked=obstacle)
 
     def go_on(self, model_id: str) -> None:
         """Go on with a training that was not finished, with the settings that it began with."""
@@ -122,16 +129,20 @@ class Training(QObject):
         desk, project = self._desk, self._desk.writable_project()
         if project is None:
             return
-        if self._images.waiting:
-            self._when_settled = lambda: self._submit(start, same_model=same_model)
-            desk.say("The image is still being copied into the project; training begins when it is there")
+        images = project.model(start).images if same_model and start else self._images_to_learn_from(project)
+        copied = [project.image(image_id).name for image_id in images if image_id in desk.unsettled]
+        if copied:
+            here = desk.work
+            desk.hold(lambda: self._submit_held(start, here, same_model=same_model), images=images)
+            what = "The image is" if len(images) == 1 else f"{', '.join(copied)} {'is' if len(copied) == 1 else 'are'}"
+            desk.say(f"{what} still being copied into the project; training begins when all is there")
             return
         try:
             desk.autosave.flush()
             if same_model and start:
                 model, settings = project.model(start), read_settings(project.model_folder(start))
             else:
-                model, settings = self._new_model(project, start), desk.panels.train.settings()
+                model, settings = self._new_model(project, start, images), desk.panels.train.settings()
         except Weak3DError as error:
             desk.complain(error)
             return
@@ -150,11 +161,18 @@ class Training(QObject):
         else:
             self._discard(model.id)
 
-    def _new_model(self, project: Project, start: str | None) -> ModelEntry:
+    def _submit_held(self, start: str | None, work: Work | None, *, same_model: bool) -> None:
+        """Go on when the images are there, unless another one is worked on by now."""
+        if self._desk.work == work:
+            self._submit(start, same_model=same_model)
+        else:
+            self._desk.say(_NOT_BEGUN, "warning")
+
+    def _new_model(self, project: Project, start: str | None, images: tuple[str, ...]) -> ModelEntry:
         method = self._desk.tool.method if start is None else project.model(start).method
         taken = {model.name for model in project.models}
         number = next(n for n in range(1, len(taken) + 2) if f"{method} {n}" not in taken)
-        model = project.add_model(f"{method} {number}", method=method, images=self._images_to_learn_from(project))
+        model = project.add_model(f"{method} {number}", method=method, images=images)
         self.models_changed.emit()
         return model
 
@@ -170,15 +188,21 @@ class Training(QObject):
         ]
         return tuple(others) if here in left_out and others else (here, *others)
 
-    def _on_settled(self) -> None:
-        go_on, self._when_settled = self._when_settled, None
-        if go_on is not None:
-            go_on()
+    def _on_begun(self) -> None:
+        if self._desk.held:  # for the image before
+            self._desk.forget_waiting()
+            self._desk.say(_NOT_BEGUN, "warning")
 
     # ---- the end
 
     def _on_trained(self, result: dict[str, Any]) -> None:
+        model_id = self._model
         self._stop_previews()
+        if result["model"] is None:
+            self._desk.say("Stopped before anything was learned: no model is kept")
+            if model_id is not None:
+                self._discard(model_id)
+            return
         self._trained = str(result["model"])
         self.models_changed.emit()
         self.trained.emit(self._trained)
@@ -265,14 +289,21 @@ class Training(QObject):
         """Ask the last model which slice to paint next; without one the tool goes on evenly spaced."""
         desk, model_id = self._desk, self._suggesting_model()
         if isinstance(desk.jobs.request, Suggest):
-            return  # the answer is on its way
+            if self._suggests_for == self._place():
+                return  # the answer is on its way
+            desk.end_search()
         if model_id is not None and desk.busy:
             desk.say("While something runs the model is not asked for the next slice: here is an evenly spaced one")
-        if model_id is None or desk.work is None or desk.project is None or desk.jobs.state is not JobState.IDLE:
+        if model_id is None or desk.work is None or desk.project is None or desk.busy:
             desk.tool.show_suggestion(())
             return
         request = Suggest(new_job_id(), str(desk.project.folder), desk.work.image_id, model_id, 3)
-        if not desk.submit(request, done=self._on_suggested, lost=lambda _: desk.tool.show_suggestion(())):
+        self._suggests_for = place = self._place()
+        if not desk.submit(
+            request,
+            done=lambda result: self._on_suggested(result, place),
+            lost=lambda _: self._on_suggested({"slices": []}, place),
+        ):
             desk.tool.show_suggestion(())
 
     def prepare_suggestion(self) -> None:
@@ -296,7 +327,14 @@ class Training(QObject):
         ]
         return self._trained if self._trained in usable else (usable[-1] if usable else None)
 
-    def _on_suggested(self, result: dict[str, Any]) -> None:
+    def _place(self) -> tuple[str, str] | None:
+        """The image that is annotated, and with which tool."""
+        work = self._desk.work
+        return None if work is None else (work.image_id, self._desk.tool.method)
+
+    def _on_suggested(self, result: dict[str, Any], place: tuple[str, str] | None) -> None:
+        if place != self._place():
+            return  # what is suggested is of another image
         if "boxes" in result:
             self._desk.boxing.show_suggested_boxes([int(box_id) for box_id in result["boxes"]])
             return

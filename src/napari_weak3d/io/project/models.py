@@ -15,8 +15,9 @@ from typing import Any
 
 from napari_weak3d.errors import ModelError, StorageError
 from napari_weak3d.io.atomic import atomic_file, atomic_folder
+from napari_weak3d.io.formats import short_name
 from napari_weak3d.io.models import MODEL, read_description
-from napari_weak3d.io.project.entries import ModelEntry
+from napari_weak3d.io.project.entries import ModelEntry, new_id, now
 from napari_weak3d.io.project.schema import make_folder
 
 _RESUME = "resume.safetensors"
@@ -64,6 +65,23 @@ def copy_out(folder: Path, to: Path) -> None:
     if to.is_dir() and any(to.iterdir()) and not (to / MODEL).is_file():
         raise StorageError(f"{to} holds other things than a model: name a new folder", where=str(to))
     copy_model(folder, to)
+
+
+def copy_in(source: Path, models: Path) -> ModelEntry:
+    """Copy a model, a folder or a .zip of one, to a folder of its own among ``models``; returns what to list.
+
+    Raises
+    ------
+    ModelError
+        There is no model of ours in it, or one of a newer version.
+    StorageError
+        The disk says no.
+    """
+    with opened_model(source) as (place, described):
+        entry = ModelEntry(new_id(), short_name(source), str(described["method"]), (), now())
+        make_folder(models)
+        copy_model(place, models / entry.id)
+    return entry
 
 
 def copy_model(folder: Path, to: Path) -> None:

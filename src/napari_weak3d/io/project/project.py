@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Final
 
 from napari_weak3d.errors import AnnotationError, ModelError, StorageError, VolumeError
-from napari_weak3d.io.formats import short_name
 from napari_weak3d.io.project.annotations import AnnotationStore
 from napari_weak3d.io.project.content import (
     PROJECT,
@@ -25,7 +24,7 @@ from napari_weak3d.io.project.entries import ImageEntry, ModelEntry, is_id, new_
 from napari_weak3d.io.project.identity import SourceState, find_source, with_relative_path
 from napari_weak3d.io.project.leftovers import clear_leftovers
 from napari_weak3d.io.project.lock import ProjectLock
-from napari_weak3d.io.project.models import copy_model, copy_out, delete_folder, look_into, opened_model
+from napari_weak3d.io.project.models import copy_in, copy_out, delete_folder, look_into
 from napari_weak3d.io.project.predictions import PredictionEntry, list_predictions
 from napari_weak3d.io.project.schema import make_folder, to_plain, write_json
 from napari_weak3d.io.project.states import KINDS, Kind
@@ -283,13 +282,17 @@ class Project:
         StorageError
             The project is read-only, or the disk says no.
         """
+        return self.list_copied(self.copy_in(folder))
+
+    def copy_in(self, folder: str | os.PathLike[str]) -> ModelEntry:
+        """Do the long part of :meth:`import_model`, on any thread; :meth:`list_copied` ends it. Raises the same."""
         self._check_writable()
-        source, model_id = Path(folder), new_id()
-        with opened_model(source) as (place, described):
-            make_folder(self.folder / _MODELS)
-            copy_model(place, self.model_folder(model_id))
-        self._put_model(model_id, StoredModel(short_name(source), str(described["method"]), (), now()))
-        return self.model(model_id)
+        return copy_in(Path(folder), self.folder / _MODELS)
+
+    def list_copied(self, copied: ModelEntry) -> ModelEntry:
+        """Put a model on the list that is in its folder already. Raises StorageError as :meth:`import_model` does."""
+        self._put_model(copied.id, StoredModel(copied.name, copied.method, copied.images, copied.created))
+        return self.model(copied.id)
 
     def export_model(self, model_id: str, to: str | os.PathLike[str]) -> Path:
         """Copy a model to a folder, or into a .zip where ``to`` ends so; returns where it is.
