@@ -30,6 +30,7 @@ from napari_weak3d.app.grid import (
 )
 from napari_weak3d.app.own_layer import OwnLayer, OwnLayers
 from napari_weak3d.app.time_point import TimePoint
+from napari_weak3d.app.tool_layers import ToolLayers
 from napari_weak3d.app.tools.planes import plane_index
 from napari_weak3d.types import IntLabels, Preview, SliceIndex
 
@@ -54,6 +55,8 @@ class Layers(QObject):
     ----------
     viewer
         A napari viewer, or its model.
+    tools
+        Layers of tools, which are of the followed image.
     """
 
     slice_shown = Signal()
@@ -61,9 +64,9 @@ class Layers(QObject):
     removed = Signal(object)
     activated = Signal(object)
 
-    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Any, parent: QObject | None = None, *, tools: ToolLayers | None = None) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self._viewer, self._tools = viewer, tools
         self._own = OwnLayers(viewer.layers)
         self._followed: Any = None
         self._time = TimePoint(None, None, viewer.dims)
@@ -324,6 +327,14 @@ class Layers(QObject):
         found = self._followed is not None and self._time.is_shown()
         return find_slice(self._followed, self._viewer.dims) if found else None
 
+    def other_time(self) -> str:
+        """Say that another time point is in view than the one that is annotated; "": it is that one."""
+        return self._time.refusal()
+
+    def show_annotated_time(self) -> None:
+        """Go to the time point that is annotated."""
+        self._time.show()
+
     def go_to(self, which: SliceIndex, image_layer: Any) -> None:
         """Show a slice of an image, turning the view only if it shows another plane."""
         dims = self._viewer.dims
@@ -362,7 +373,8 @@ class Layers(QObject):
         return own
 
     def _on_dims(self) -> None:
-        self._time.follow_view(own.layer for own in self._own if own.image_layer is self._time.layer)
+        own = [own.layer for own in self._own if own.image_layer is self._time.layer]
+        self._time.follow_view(own + ([] if self._tools is None else self._tools.layers))
         self.slice_shown.emit()
 
     def _on_active(self, event: Any) -> None:

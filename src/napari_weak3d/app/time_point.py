@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from napari_weak3d.app.grid import time_shown
+from napari_weak3d.app.grid import find_slice, grid_of, time_shown, world_point
 
 
 class TimePoint:
@@ -30,6 +30,19 @@ class TimePoint:
     def is_shown(self) -> bool:
         """Whether the view is at this time point."""
         return self.index is None or time_shown(self.layer, self._dims) == self.index
+
+    def show(self) -> None:
+        """Bring the view to this time point; the slice stays."""
+        which = find_slice(self.layer, self._dims) or (0, grid_of(self.layer).shape[0] // 2)
+        self._dims.point = world_point(self.layer, self._dims, which, time_index=self.index)
+
+    def refusal(self) -> str:
+        """Say that another time point is in view, and what to do; "": it is this one."""
+        if self.is_shown():
+            return ""
+        shown = time_shown(self.layer, self._dims)
+        what = "Another time point" if shown is None else f"Time point {shown}"
+        return f"{what} is in view, and you annotate time point {self.index}: go back, or begin on this one in step 1"
 
     def follow_view(self, layers: Iterable[Any]) -> None:
         """Take layers out of sight where another time point is shown; bring them back where this one is."""

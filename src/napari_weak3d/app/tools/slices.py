@@ -331,7 +331,7 @@ class SlicesTool(QObject):
     def _shown(self) -> SliceIndex | None:
         shown = self._layers.shown_slice()
         if shown is None:
-            self.message.emit(_NO_SLICE)
+            self.message.emit(self._layers.other_time() or _NO_SLICE)
         return shown
 
     def _is_loose(self, which: SliceIndex) -> bool:

@@ -101,6 +101,8 @@ class BoxCanvas(QObject):
         The user has deleted boxes.
     chosen(ids)
         The user has selected boxes, none included.
+    misplaced()
+        The user has drawn where no slice is in view: it is taken away again.
 
     Parameters
     ----------
@@ -121,6 +123,7 @@ class BoxCanvas(QObject):
     reshaped = Signal(object, object)
     removed = Signal(object)
     chosen = Signal(object)
+    misplaced = Signal()
 
     def __init__(self, grid: Grid, *, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -313,9 +316,14 @@ class BoxCanvas(QObject):
     def _on_data(self, event: Any) -> None:
         """It comes for what we do ourselves, before and after what the user does, and at times twice."""
         view = self._view
-        if self._writing or view is None or view.which is None or self._frame is None:
+        if self._writing or view is None:
             return
         if event.action not in (ActionType.ADDED, ActionType.CHANGED, ActionType.REMOVED):
+            return
+        if view.which is None or self._frame is None:
+            if event.action == ActionType.ADDED:
+                self.misplaced.emit()
+            self._later.start()
             return
         self._hearing = True
         try:

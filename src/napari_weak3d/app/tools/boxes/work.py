@@ -164,7 +164,9 @@ class BoxWork(QObject):
         for layer in (self.masking.all, self.canvas.wires, self.canvas.layer):  # the user may have removed one
             self._tools.put(layer)
         self._layers.activate(self.canvas.layer)
-        if not self.locked:
+        if self._layers.other_time():
+            self._refuse()
+        elif not self.locked:
             self.canvas.layer.mode = mode
 
     # ---- verbs
@@ -236,10 +238,14 @@ class BoxWork(QObject):
         """Tell which slice is shown; says so if none is."""
         shown = self._layers.shown_slice()
         if shown is None:
-            self.message.emit(_NO_SLICE)
+            self._refuse()
         return shown
 
     # ---- inside
+
+    def _refuse(self) -> None:
+        """Say why nothing can be done in what is shown."""
+        self.message.emit(self._layers.other_time() or _NO_SLICE)
 
     def _list_verbs(self) -> dict[str, Callable[[], None]]:
         """What keys, buttons and menu entries do, by name."""
@@ -275,6 +281,7 @@ class BoxWork(QObject):
             (self.canvas.drawn, self._on_drawn),
             (self.canvas.reshaped, self._on_reshaped),
             (self.canvas.removed, self._on_deleted),
+            (self.canvas.misplaced, self._refuse),
             (self.canvas.chosen, self.choose),
             (self.canvas.layer.events.mode, self._on_mode),
             (self._after_3d.timeout, self._take_mode),

@@ -75,7 +75,7 @@ class ClickWork:
             clicks,
             shape=grid.shape,
             spacing=_spacing(grid),
-            may_click=lambda: _NO_DEPTH if tools.in_3d else "",
+            may_click=lambda: _NO_DEPTH if tools.in_3d else layers.other_time(),
             parent=parent,
         )
         self.box = RegionBox(grid, name=f"{name} box", parent=parent)
@@ -144,7 +144,7 @@ class ClickWork:
         """Tell which slice is shown; where it is none, the user is told what to do."""
         shown = self.layers.shown_slice()
         if shown is None:
-            self.say(_NO_SLICE)
+            self.say(self.layers.other_time() or _NO_SLICE)
         return shown
 
     def n_seen(self, axis: int) -> float:
