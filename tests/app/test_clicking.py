@@ -195,7 +195,7 @@ def test_find_more_elsewhere_says_where_it_is(controller):
     assert "Choose Click cells in step 2 first" in messages(controller)[-1]
     controller.choose_tool("centroids")
     controller.find_more()
-    assert "Choose an image" in messages(controller)[-1]
+    assert messages(controller)[-1] == "Press Click cells in this image in step 1 first"
 
 
 def test_next_goes_to_a_suggested_slice(clicking, fake_jobs, viewer):
