@@ -81,6 +81,7 @@ class Desk:
         self.copying = Background()
         self.layers = Layers(viewer)
         self.tool_layers = ToolLayers(viewer)
+        self.layers = Layers(viewer, tools=self.tool_layers)
         self.clicking = CentroidsTool(self.layers, self.tool_layers, CanvasView(viewer))
         self.boxing = BoxesTool(self.layers, self.tool_layers)
         tools: tuple[Tool, ...] = (

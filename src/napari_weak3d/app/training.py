@@ -87,6 +87,16 @@ class Training(QObject):
             return
         if desk.writable_project() is None:
             return
+        if desk.layers.other_time():
+            time = desk.work.time_index
+            desk.ask_about_work(
+                f"You annotated time point {time}, and another one is in view. Training learns from what is annotated.",
+                {f"Train on {time}": partial(self._begin, start), f"Go to {time}": desk.layers.show_annotated_time},
+            )
+        else:
+            self._begin(start)
+
+    def _begin(self, start: str | None) -> None:
         if start is None or self._take_tool_of(start):
             self._settle(start, asked=None)
 
