@@ -155,7 +155,11 @@ def test_time_point_in_view_is_an_image_of_its_own(controller, viewer, qtbot):
 
 def test_rgb_image_is_refused_by_name_and_nothing_is_made(controller, viewer):
     controller.images.choose(viewer.add_image(np.zeros((20, 20, 3), np.uint8), rgb=True, name="photo"))
-    assert "photo is an RGB image" in controller.panels.image.note.text()
+    image = controller.panels.image
+    assert "photo is an RGB image" in image.note.text()
+    assert not image.spacing.isVisibleTo(image)
+    controller.train()
+    assert "photo is an RGB image" in messages(controller)[-1]
     controller.images.begin()
     assert controller.desk.project is None
 

@@ -167,8 +167,12 @@ class Controller(QObject):
 
     def _ask_for_work(self, then: str = "") -> None:
         """Say what to press before anything can be annotated, and what to do ``then``."""
-        begin = self.panels.image.begin_button.text()
-        self.desk.remind(f"{f'Press {begin}' if begin else 'Choose an image'} in step 1 first{then}")
+        image = self.panels.image
+        begin = image.begin_button.text()
+        if image.refused:
+            self.desk.remind(image.note.text())
+        else:
+            self.desk.remind(f"{f'Press {begin}' if begin else 'Choose an image'} in step 1 first{then}")
 
     def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
         """Segment images of the project with one of its models."""

@@ -38,7 +38,7 @@ _MILD = (_NO_IMAGE, _DOUBTFUL_SPACING)
 class ImagePanel(QWidget):
     """Layer picker, axis role, channels and voxel size. Knows names and numbers only, no layers.
 
-    Signals fire on what the user does, never on a setter.
+    Signals fire on what the user does, never on a setter. ``refused``: whether the chosen layer is no image to work on.
     """
 
     layer_chosen = Signal(str)
@@ -53,7 +53,7 @@ class ImagePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._fixed = False
+        self._fixed = self.refused = False
         self.picker = QComboBox()
         self.picker.setToolTip("The image to annotate; follows the layer list")
         self.picker.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -122,6 +122,15 @@ class ImagePanel(QWidget):
             self.show_note(_NO_IMAGE)
         self._form.setRowVisible(self.spacing, bool(names))
 
+    def show_refusal(self, why: str) -> None:
+        """Say why the chosen layer is no image to work on; there is nothing to set or to begin then."""
+        self.show_axes(None, n=0)
+        self.show_channels(0, chosen=None)
+        self.show_note(why)
+        self.show_begin("")
+        self._form.setRowVisible(self.spacing, False)
+        self.refused = True
+
     def show_axes(self, role: str | None, *, n: int) -> None:
         """Show what the first of four axes is and how long; None: there are three or two."""
         self._form.setRowVisible(self.role, role is not None)
@@ -136,6 +145,8 @@ class ImagePanel(QWidget):
 
     def show_spacing(self, spacing: Spacing, unit: str) -> None:
         """Show the voxel size; warn where it is 1, 1, 1 of no unit, as silent files give it, and doubt it in µm."""
+        self.refused = False
+        self._form.setRowVisible(self.spacing, True)
         self.spacing.setEnabled(not self._fixed)
         self.spacing.show_spacing(spacing, unit)
         doubt = _UNKNOWN_SPACING if unit == RELATIVE else _DOUBTFUL_SPACING

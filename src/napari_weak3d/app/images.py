@@ -123,10 +123,7 @@ class Images(QObject):
         try:
             image = look_at(self._layer, chosen.role)
         except Weak3DError as error:
-            panel.show_axes(None, n=0)
-            panel.show_channels(0, chosen=None)
-            panel.show_note(error.message)
-            panel.show_begin("")
+            panel.show_refusal(error.message)
             return
         panel.show_axes(image.role, n=image.data.shape[0])
         panel.show_channels(image.n_channels, chosen=chosen.channels)
