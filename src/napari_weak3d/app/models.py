@@ -162,7 +162,8 @@ class Models(QObject):
 
     def _tell_files(self, result: dict[str, Any], out: Path) -> None:
         failed = result.get("failed", [])
-        text = f"{len(result.get('files', []))} images are segmented: {out}"
+        n_files = len(result.get("files", []))
+        text = f"{n_files} image{' is' if n_files == 1 else 's are'} segmented: {out}"
         details = "\n".join(f"{file}: {why}" for file, why in failed)
         kind: Kind = "warning" if failed else "info"
         self._desk.say(
