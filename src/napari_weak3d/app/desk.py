@@ -79,7 +79,6 @@ class Desk:
         self.autosave = autosave
         self.background = Background()
         self.copying = Background()
-        self.layers = Layers(viewer)
         self.tool_layers = ToolLayers(viewer)
         self.layers = Layers(viewer, tools=self.tool_layers)
         self.clicking = CentroidsTool(self.layers, self.tool_layers, CanvasView(viewer))
