@@ -414,6 +414,11 @@ def test_error_of_a_setting_is_shown_at_its_field(training, fake_jobs):
     assert "width" in training.panels.train.form.errors or "width" in messages(training)[-1]
 
 
+def test_message_that_begins_with_the_name_of_an_image_keeps_its_small_letter(training, fake_jobs):
+    fake_jobs.fail("VolumeError", "cells holds nan at z 1, y 2, x 3", where="cells")
+    assert "cells holds nan at z 1, y 2, x 3" in messages(training)
+
+
 def test_nothing_painted_is_said_before_any_work(painting, fake_jobs):
     painting.train()
     assert fake_jobs.requests == []

@@ -13,7 +13,7 @@ from napari_weak3d.app import preferences
 from napari_weak3d.app.activity import Activity
 from napari_weak3d.app.applying import Applying
 from napari_weak3d.app.autosave import Autosave
-from napari_weak3d.app.desk import Desk, Panels
+from napari_weak3d.app.desk import Desk, Panels, sentence
 from napari_weak3d.app.finding import Finding
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import Jobs, JobState
@@ -273,7 +273,7 @@ class Controller(QObject):
     def _on_failed(self, failed: Failed) -> None:
         if self.desk.end(failed):
             return
-        text = failed.message[:1].upper() + failed.message[1:]
+        text = sentence(failed.message, about=failed.where)
         kind: Kind = "info" if failed.kind == "killed" else "error"
         field = failed.where if failed.kind == "ConfigError" else ""
         self.panels.train.say(text, kind=kind, details=failed.log_tail, field=field)

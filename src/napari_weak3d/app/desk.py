@@ -247,10 +247,11 @@ class Desk:
         if self.project is None:
             return None
         if self.project.read_only:
-            self.say(_sentence(self.project.read_only_reason), "warning")
+            self.say(sentence(self.project.read_only_reason), "warning")
             return None
         return self.project
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def sentence(text: str, *, about: str = "") -> str:
+    """Begin a message with a capital, unless it begins with the name of what it is about."""
+    return text if about and text.startswith(about) else text[:1].upper() + text[1:]
