@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from napari_weak3d.io.volumes import write_labels
 
 
 def fail_with(number):
-    def fail(*_arguments):
+    def fail(*_arguments, **_options):
         raise OSError(number, os.strerror(number))
 
     return fail
@@ -160,3 +161,10 @@ def test_of_files_that_belong_together_none_is_written_where_one_cannot_be(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "old.txt"]
     write_text(tmp_path / "a.txt", "alone again")
     assert (tmp_path / "a.txt").read_text() == "alone again"
+
+
+def test_a_disk_that_turns_read_only_is_told_though_nothing_can_be_cleared_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "touch", fail_with(errno.EROFS))
+    monkeypatch.setattr(Path, "unlink", fail_with(errno.EROFS))
+    with pytest.raises(StorageError, match="read-only"), atomic_file(tmp_path / "a.txt"):
+        pass

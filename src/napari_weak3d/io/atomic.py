@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,8 @@ def all_or_none() -> Iterator[None]:
     finally:
         _held.reset(token)
         for left in held.values():
-            left.drop()
+            with suppress(OSError):
+                left.drop()
 
 
 def remove_file(path: Path) -> None:
@@ -194,22 +195,35 @@ def _reported(target: Path, *, on_error: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        on_error()
+        with suppress(OSError):  # a disk turned read-only says no to that, too, which must not hide why
+            on_error()
         raise StorageError(
-            f"cannot write {target}: {_cause_in_words(error, target)}", where=str(target), value=error
+            f"cannot write {target}: {cause_in_words(error, target)}", where=str(target), value=error
         ) from error
     except BaseException:
-        on_error()
+        with suppress(OSError):
+            on_error()
         raise
 
 
-def _cause_in_words(error: OSError, target: Path) -> str:
-    """What a person can do something about; the system's own words where there is nothing better."""
+def cause_in_words(error: OSError, target: Path) -> str:
+    """Say why ``target`` could not be written, as a person can do something about it.
+
+    An error of many files (shutil's) says the first one's cause; where there is nothing better, the system's own words.
+    """
     if error.errno in _CAUSES:
         return _CAUSES[error.errno]
     if error.errno is None and _is_full(target.parent):  # numpy reports a short write without a number
         return _CAUSES[errno.ENOSPC]
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        return _cause_of_many(str(error.args[0][0][-1]))
     return error.strerror or str(error)
+
+
+def _cause_of_many(first: str) -> str:
+    """Copying a folder keeps of each file's error only the text, which begins with its number."""
+    numbers = [number for number in _CAUSES if first.startswith(f"[Errno {number}]")]
+    return _CAUSES[numbers[0]] if numbers else first
 
 
 def _is_full(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d import methods, workflow
 from napari_weak3d.errors import StorageError, Weak3DError
+from napari_weak3d.io.atomic import cause_in_words
 from napari_weak3d.io.models import read_description, read_method
 from napari_weak3d.io.project import (
     KINDS,
@@ -126,7 +127,9 @@ def segment_files(request: SegmentFiles, talk: Talk) -> Result:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"the folder {out} cannot be made: {error}", where="out", value=str(out)) from None
+        raise StorageError(
+            f"the folder {out} cannot be made: {cause_in_words(error, out)}", where="out", value=str(out)
+        ) from None
     written: list[str] = []
     failed: list[tuple[str, str]] = []
     for number, file in enumerate(request.files):
