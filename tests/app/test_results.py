@@ -116,6 +116,17 @@ def wait_until_decided(controller, qtbot, **settings):
     qtbot.waitUntil(lambda: controller.results.result.decided.settings == Retouch(**settings), timeout=LONG)
 
 
+def test_result_in_a_layer_that_the_user_has_renamed_is_decided_otherwise_in_that_layer(controller, viewer, qtbot):
+    show(controller, qtbot, FIRST)
+    layer = controller.results.result.layer
+    layer.name = "mine"
+    n_layers = len(viewer.layers)
+    wait_until_decided(controller, qtbot, smallest=40)
+    assert len(viewer.layers) == n_layers
+    assert controller.results.result.layer is layer
+    assert not layer.data.any(), "its objects are smaller"
+
+
 # ---- corrections
 
 
