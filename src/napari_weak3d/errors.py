@@ -50,3 +50,7 @@ class ModelError(Weak3DError):
 
 class StorageError(Weak3DError):
     """A result that could not be written: a full disk, a read-only folder."""
+
+
+class UnsavedError(StorageError):
+    """What is annotated could not be written; it is still in the window, and writing it is tried again."""

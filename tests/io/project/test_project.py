@@ -392,3 +392,14 @@ def test_the_project_last_painted_in_comes_first(tmp_path, raw):
         os.utime(index, (4e9, 4e9))
     assert [place.name for place in recent_projects(base=tmp_path / "all")] == ["first", "second"]
     assert recent_projects(base=tmp_path / "none") == ()
+
+
+def test_a_project_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="the disk is full") as caught:
+        Project.create(tmp_path / "new")
+    assert "owner" not in caught.value.message
+    assert not (tmp_path / "new").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -76,18 +77,24 @@ class Project:
             The folder holds something, or cannot be written to.
         """
         place = Path(folder).absolute()
+        was_there = place.is_dir()
         make_folder(place)
         if any(place.iterdir()):
             what = "is a project already: open it" if (place / PROJECT).exists() else "is not empty: name a new folder"
             raise StorageError(f"{place} {what}", where=str(place))
         lock = ProjectLock(place)
-        if not lock.held:
+        if lock.locked_by:
             raise StorageError(lock.reason, where=str(place))
         project = cls(place, Content(name or place.name, {}, {}), lock=lock)
         try:
-            project._write(project._content)
+            # Also where there is no lock: it is the disk's own reason that counts.
+            write_json(place / PROJECT, to_plain(project._content))
+            if not lock.held:
+                raise StorageError(lock.reason, where=str(place))
         except StorageError:
             lock.release()
+            if not was_there:
+                shutil.rmtree(place, ignore_errors=True)
             raise
         return project
 

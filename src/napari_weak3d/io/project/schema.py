@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from napari_weak3d.errors import StorageError
-from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.atomic import atomic_file, cause_in_words
 
 Value = TypeVar("Value")
 
@@ -125,7 +125,7 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot make the folder {folder}: {error.strerror or error}; choose another place",
+            f"cannot make the folder {folder}: {cause_in_words(error, folder)}",
             where=os.fspath(folder),
             value=error,
         ) from error
