@@ -23,7 +23,7 @@ from napari_weak3d.app.tools.centroids.tool import CentroidsTool
 from napari_weak3d.app.tools.slices import SlicesTool
 from napari_weak3d.app.tools.tool import Tool
 from napari_weak3d.app.train_panel import TrainPanel
-from napari_weak3d.errors import ConfigError, Weak3DError
+from napari_weak3d.errors import ConfigError, UnsavedError, Weak3DError
 from napari_weak3d.io.project import Project
 from napari_weak3d.messages import Failed, Finished, Request, Suggest
 
@@ -99,6 +99,7 @@ class Desk:
         self.on_lost: Callable[[], None] = lambda: None
         self._reminders: set[str] = set()
         self._about_work: set[str] = set()
+        self._unsaved: set[str] = set()
         self._held: tuple[Callable[[], None], frozenset[str]] | None = None
         self._at_end: dict[str, tuple[Done, Lost | None]] = {}
         self._next: tuple[Request, Done, Lost | None] | None = None
@@ -145,8 +146,17 @@ class Desk:
         field = error.where if isinstance(error, ConfigError) else ""
         # what is not one of ours carries its traceback
         details = str(error.value) if type(error) is Weak3DError and "\n" in str(error.value) else ""
-        text = error.message[:1].upper() + error.message[1:]
+        text = sentence(error.message, about=error.where)
+        if isinstance(error, UnsavedError):
+            self._unsaved.add(text)
         self.panels.train.say(text, kind="error", details=details, field=field)
+
+    def forget_unsaved(self) -> None:
+        """Take back that what is annotated could not be saved: it is now."""
+        if self._unsaved:
+            self.panels.train.messages.withdraw(self._unsaved)
+            self._unsaved = set()
+            self.say("What you annotated is saved again")
 
     @property
     def busy(self) -> bool:
