@@ -458,6 +458,33 @@ def test_image_removed_in_the_middle_of_a_training_loses_nothing(training, fake_
     assert np.array_equal(training.desk.tool.paint_layer.data, painted)
 
 
+def test_training_of_an_image_that_is_out_of_the_viewer_by_its_end_asks_whether_to_show_the_result(
+    training, fake_jobs, viewer, qtbot
+):
+    model, image_id = fake_jobs.request.model, training.desk.work.image_id
+    viewer.layers.remove(training.desk.work.layer)
+    answer(training, "Fine")
+    write_model(training.desk.project, model)
+    fake_jobs.finish(model=model, metrics={}, stopped=False)
+    assert fake_jobs.request is None
+    assert question(training).text == "slices 1 is trained; cells is not in the viewer."
+    answer(training, "Show it again and segment")
+    assert (fake_jobs.request.model, fake_jobs.request.image) == (model, image_id)
+    qtbot.waitUntil(lambda: training.desk.work is not None)
+
+
+def test_result_is_of_the_image_that_was_trained_on_be_it_another_one_that_is_annotated_by_now(
+    training, fake_jobs, viewer, image, qtbot
+):
+    model, image_id = fake_jobs.request.model, training.desk.work.image_id
+    training.images.choose(viewer.add_image(image + 1, name="more"))
+    training.images.begin()
+    qtbot.waitUntil(lambda: not training.images.waiting)
+    write_model(training.desk.project, model)
+    fake_jobs.finish(model=model, metrics={}, stopped=False)
+    assert fake_jobs.request.image == image_id
+
+
 def test_renamed_layer_changes_nothing(training, fake_jobs, viewer, qtbot):
     training.desk.work.layer.name = "renamed"
     training.desk.tool.paint_layer.name = "my paint"

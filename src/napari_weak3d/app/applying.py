@@ -45,6 +45,27 @@ class Applying(QObject):
         """
         self._go_on(_Series(model_id, len(images), list(images)))
 
+    def segment_trained(self, model_id: str, *, image_id: str, show: Callable[[str], None]) -> None:
+        """Segment the image that a model was trained on just now; one that is out of the viewer is asked about.
+
+        ``show`` brings an image back into the viewer.
+        """
+        project = self._desk.project
+        if project is None:
+            return
+
+        def show_and_segment() -> None:
+            show(image_id)
+            self.segment(model_id, images=(image_id,))
+
+        if self._images.layer_of(image_id) is not None:
+            self.segment(model_id, images=(image_id,))
+        else:
+            self._desk.ask(
+                f"{project.model(model_id).name} is trained; {project.image(image_id).name} is not in the viewer.",
+                {"Show it again and segment": show_and_segment, "Later": lambda: None},
+            )
+
     def segment_chosen(self, model_id: str) -> None:
         """Segment the image that is chosen in step 1, which gets into the project if it is not there yet."""
         self._images.begin_unless_begun()

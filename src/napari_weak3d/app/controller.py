@@ -321,9 +321,9 @@ class Controller(QObject):
             self.projects.changed.emit()
 
     def _show_trained(self, model_id: str) -> None:
-        work = self.desk.work
-        if work is not None:
-            self.segment(model_id, images=(work.image_id,))
+        self.applying.segment_trained(
+            model_id, image_id=self.training.image_id, show=lambda each: self.restoring.show_image(each)
+        )
 
     # ---- the window
 

@@ -42,6 +42,11 @@ class Training(QObject):
         A preview of the image that is worked on is shown.
     models_changed()
         The project has one more, or one less.
+
+    Attributes
+    ----------
+    image_id
+        Of the image that was annotated when the last training began; "": none has begun.
     """
 
     trained = Signal(str)
@@ -51,6 +56,7 @@ class Training(QObject):
     def __init__(self, desk: Desk, images: Images, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._desk, self._images = desk, images
+        self.image_id = ""
         self._model: str | None = None
         self._trained: str | None = None
         self._asked_at = 0.0
@@ -167,6 +173,7 @@ class Training(QObject):
         )
         if desk.submit(request, done=self._on_trained):
             self._model = model.id
+            self.image_id = model.images[0] if desk.work is None else desk.work.image_id
             self.ask_preview()
         else:
             self._discard(model.id)
