@@ -24,7 +24,7 @@ from napari_weak3d.app.restoring import Restoring
 from napari_weak3d.app.results import Results
 from napari_weak3d.app.training import Training
 from napari_weak3d.config import Device
-from napari_weak3d.errors import Weak3DError
+from napari_weak3d.errors import UnsavedError, Weak3DError
 from napari_weak3d.messages import Advanced, Failed, Finished, Hello, Train
 
 _START_CHILD_MS = 1000
@@ -100,7 +100,11 @@ class Controller(QObject):
         if self.desk.busy:
             self.desk.say("Something is running: stop it first, then choose how to annotate", "warning")
         else:
-            self.images.choose_tool(method)
+            try:
+                self.images.choose_tool(method)
+            except UnsavedError as error:
+                self.desk.complain(error)
+                self.panels.tool.show_tool(self.desk.tool.method)
 
     def train(self) -> None:
         """Train a model on what is annotated, show previews meanwhile and the result afterwards."""
@@ -296,7 +300,7 @@ class Controller(QObject):
         desk.layers.listed.connect(self._name_image)
         self.projects.changed.connect(self._name_image)
         desk.autosave.saved.connect(self._on_saved)
-        desk.autosave.failed.connect(desk.complain)
+        desk.autosave.failed.connect(lambda error: desk.complain(UnsavedError(error.message, value=error)))
         self.training.trained.connect(self._show_trained)
         self.training.previewed.connect(desk.boxing.show_preview)
         self.training.models_changed.connect(self.models.refresh)
@@ -317,6 +321,7 @@ class Controller(QObject):
             self.desk.forget_reminders()
 
     def _on_saved(self, revision: int) -> None:
+        self.desk.forget_unsaved()
         if revision == 1:  # one more image is annotated
             self.projects.changed.emit()
 
