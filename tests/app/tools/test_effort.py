@@ -1,4 +1,4 @@
-"""Time between interactions counts, pauses do not."""
+"""Time between interactions counts, of long pauses the beginning."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_time_between_interactions_counts_up_to_thirty_seconds():
     clock = EffortClock(5.0, now=lambda: next(times))
     for _ in range(5):
         clock.tick()
-    assert clock.seconds == 5 + 10 + 29 + 1
+    assert clock.seconds == 5 + 10 + 29 + 30 + 1
 
 
 @pytest.mark.parametrize(

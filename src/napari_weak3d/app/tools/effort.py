@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 LONGEST_PAUSE_S = 30.0
-"""Time between two interactions counts up to here: longer, and the user was elsewhere."""
+"""Time between two interactions counts up to here: the rest of a longer pause the user was elsewhere."""
 _TOO_SHORT_S = 10.0  # to say anything about the rest
 
 
@@ -29,8 +29,8 @@ class EffortClock:
     def tick(self) -> None:
         """Note an interaction."""
         now = self._now()
-        if self._last is not None and now - self._last < LONGEST_PAUSE_S:
-            self.seconds += now - self._last
+        if self._last is not None:
+            self.seconds += min(now - self._last, LONGEST_PAUSE_S)
         self._last = now
 
 
