@@ -13,10 +13,10 @@ OLD = Path(__file__).parents[1] / "old"
 RAMP = (np.arange(2 * 4 * 6 * 8) % 50).reshape(2, 4, 6, 8)
 
 
-@pytest.fixture
-def project(tmp_path):
+@pytest.fixture(params=["project-1", "project-2"])
+def project(tmp_path, request):
     shutil.copytree(OLD, tmp_path / "old")
-    with Project.open(tmp_path / "old" / "project-1") as opened:
+    with Project.open(tmp_path / "old" / request.param) as opened:
         yield opened
 
 
@@ -28,6 +28,11 @@ def test_its_images_are_there(project):
     # the fingerprint that was taken then is the one that is taken now
     assert (file.path, project.check_source(file.id)) == ("/home/ada/ramp.npy", "moved")
     np.testing.assert_array_equal(np.asarray(read_project_image(project.folder, file.id).data), RAMP[:1])
+
+
+def test_what_an_image_is_known_by_is_told_since_schema_2(project):
+    known = {"project-1": (None, None), "project-2": ("/home/ada/stack.czi", "0f" * 16)}[project.folder.name]
+    assert (project.images[0].origin, project.images[0].sampled) == known
 
 
 def test_its_annotation_is_there(project):

@@ -13,7 +13,7 @@ from napari_weak3d.io.project.predictions import (
     read_prediction,
     write_prediction,
 )
-from napari_weak3d.io.project.project import Project, check_source, store_volume
+from napari_weak3d.io.project.project import Project
 from napari_weak3d.io.project.states import (
     KINDS,
     AnnotationState,
@@ -24,6 +24,7 @@ from napari_weak3d.io.project.states import (
     Kind,
     SlicesState,
 )
+from napari_weak3d.io.project.voxels import check_source, store_volume
 
 __all__ = [
     "KINDS",

@@ -49,8 +49,13 @@ class ImageEntry:
     relative_path
         Path of a file relative to the project folder, with forward slashes; None where there is none (another drive).
         The project fills it in.
+    origin
+        Of a stored image: the file that its layer was read from; None: none.
+    sampled
+        What the voxels are known by: :func:`~napari_weak3d.io.project.identity.sample_planes`; None: not known.
     time_index, channel_axis
-        Which time point, and which axis of the file holds the channels; None: the file's metadata say.
+        Which time point, and which axis of the file holds the channels; None: the file's metadata say. Of a stored
+        image the time point that it was of what it was taken from.
     channels
         Which channels of the file, in this order; None: all.
     spacing, unit
@@ -76,6 +81,8 @@ class ImageEntry:
     channels: tuple[int, ...] | None = None
     fingerprint: Fingerprint | None = None
     relative_path: str | None = None
+    origin: str | None = None
+    sampled: str | None = None
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,8 @@ def open_image(folder: Path, entry: ImageEntry) -> Volume:
             where=entry.name,
             value=str(path),
         )
-    volume = read_volume(path, spacing=entry.spacing, channel_axis=entry.channel_axis, time_index=entry.time_index)
+    time_index = None if entry.source == "stored" else entry.time_index  # one time point is all that was stored
+    volume = read_volume(path, spacing=entry.spacing, channel_axis=entry.channel_axis, time_index=time_index)
     if volume.shape != entry.shape:
         raise VolumeError(
             f"the image {entry.name} is {volume.shape} (Z, Y, X) and was {entry.shape} when it was added",

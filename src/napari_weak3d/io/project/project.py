@@ -154,6 +154,16 @@ class Project:
         """Who else writes to it, in words; "" where nobody."""
         return self._lock.locked_by
 
+    def rename(self, name: str) -> None:
+        """Give the project another name.
+
+        Raises
+        ------
+        StorageError
+            The project is read-only, or the disk says no.
+        """
+        self._write(replace(self._content, name=name))
+
     def reload(self) -> None:
         """Read ``project.json`` anew: what the writing process has changed meanwhile."""
         self._content = read_content(self.folder)
@@ -203,18 +213,21 @@ class Project:
                 where=old.name,
                 value=entry.shape,
             )
-        for kind in KINDS:
-            self._stores.pop((entry.id, kind), None)
+        if old.shape != entry.shape:
+            for kind in KINDS:
+                self._stores.pop((entry.id, kind), None)
         return self._put_image(entry)
 
     def check_source(self, image_id: str) -> SourceState:
-        """Say whether an image is still the one that was added; see :func:`check_source`."""
+        """Say whether an image is still the one that was added; see :func:`napari_weak3d.io.project.check_source`."""
         return find_source(self.folder, self.image(image_id))[0]
 
-    def store_volume(self, volume: Volume, *, progress: Callable[[float], None] | None = None) -> ImageEntry:
-        """Write a volume into the project; see :func:`store_volume`."""
+    def store_volume(
+        self, volume: Volume, *, image_id: str | None = None, progress: Callable[[float], None] | None = None
+    ) -> ImageEntry:
+        """Write a volume into the project; see :func:`napari_weak3d.io.project.store_volume`."""
         self._check_writable()
-        return write_stored_image(self.folder, volume, progress=progress)
+        return write_stored_image(self.folder, volume, image_id=image_id, progress=progress)
 
     # annotations
 
@@ -379,34 +392,3 @@ class Project:
     def _check_writable(self) -> None:
         if self.read_only:
             raise StorageError(self.read_only_reason, where=str(self.folder))
-
-
-def check_source(project: Project, image_id: str) -> SourceState:
-    """Say whether an image is still the one that was added.
-
-    Returns
-    -------
-    "same", also where only its date is new; "moved": the same, found at another place, and used from there; "changed":
-    another file is in its place; "missing".
-    """
-    return project.check_source(image_id)
-
-
-def store_volume(project: Project, volume: Volume, *, progress: Callable[[float], None] | None = None) -> ImageEntry:
-    """Write a volume that no file gives into the project; may run on a thread.
-
-    The image is not in the project yet: give the entry to :meth:`Project.add_image`, on the main thread.
-
-    Parameters
-    ----------
-    project, volume
-        Where and what.
-    progress
-        Is told the part done, 0 to 1, on the calling thread. What it raises ends the writing, and nothing stays.
-
-    Raises
-    ------
-    StorageError
-        The project is read-only, or the disk says no.
-    """
-    return project.store_volume(volume, progress=progress)

@@ -15,13 +15,16 @@ from napari_weak3d.io.atomic import atomic_file, cause_in_words
 
 Value = TypeVar("Value")
 
-PROJECT_SCHEMA = 1
+PROJECT_SCHEMA = 2
 INDEX_SCHEMA = 1
 PREDICTION_SCHEMA = 1
 
 
 def migrate_project(content: dict[str, Any], schema: int) -> dict[str, Any]:
-    """Bring ``project.json`` of an older schema to today's; 1 is the first."""
+    """Bring ``project.json`` of an older schema to today's; 1 is the first.
+
+    2: images have ``origin`` and ``sampled``; where they are missing they are None, which an older version refuses.
+    """
     del schema
     return content
 

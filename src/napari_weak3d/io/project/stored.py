@@ -20,7 +20,13 @@ _CHUNK = (1, 32, 256, 256)  # 4 MB of uint16: a few milliseconds to read, not to
 _SLAB = _CHUNK[1]  # whole chunks: none is written twice
 
 
-def write_stored_image(folder: Path, volume: Volume, *, progress: Callable[[float], None] | None = None) -> ImageEntry:
+def write_stored_image(
+    folder: Path,
+    volume: Volume,
+    *,
+    image_id: str | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> ImageEntry:
     """Write a volume into the project in ``folder`` as OME-Zarr, a few slices at a time.
 
     It appears whole or not at all.
@@ -31,19 +37,21 @@ def write_stored_image(folder: Path, volume: Volume, *, progress: Callable[[floa
         The project's.
     volume
         Any array of numbers, lazy ones too.
+    image_id
+        Of an image that the project knows already; None: a new one.
     progress
         Is told the part done, 0 to 1, after each few slices, on the calling thread. What it raises ends the writing.
 
     Returns
     -------
-    The entry, for :meth:`~napari_weak3d.io.project.Project.add_image`.
+    The entry, for :meth:`~napari_weak3d.io.project.Project.add_image` or ``replace_image``.
 
     Raises
     ------
     StorageError
         The disk says no.
     """
-    image_id = new_id()
+    image_id = image_id or new_id()
     make_folder(folder / IMAGES)
     with atomic_folder(folder / IMAGES / f"{image_id}.zarr") as temporary:
         _write_slabs(_create_level(temporary, volume), volume, progress or (lambda _part: None))
