@@ -168,7 +168,7 @@ def test_from_sample_data_to_labels_and_back_again_after_closing(
     controller, user = open_dock(viewer), User(viewer, qtbot)
     bar = controller.panels.project.bar
     qtbot.waitUntil(lambda: bar.current is not None)
-    assert bar.current.text == "Continue Nuclei?"
+    assert bar.current.text == "Continue kept?"
     user.answer(bar, "Continue")
     qtbot.waitUntil(lambda: "Nuclei result" in viewer.layers, timeout=LONG)
     assert np.array_equal(controller.desk.tool.slices().labels, labels)

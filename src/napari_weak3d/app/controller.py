@@ -17,6 +17,7 @@ from napari_weak3d.app.desk import Desk, Panels, sentence
 from napari_weak3d.app.finding import Finding
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import Jobs, JobState
+from napari_weak3d.app.leaving import Leaving
 from napari_weak3d.app.message_bar import Kind
 from napari_weak3d.app.models import Models
 from napari_weak3d.app.projects import Projects
@@ -74,6 +75,7 @@ class Controller(QObject):
         self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._closed = self._closing = False
         self._window: Any = getattr(getattr(viewer, "window", None), "_qt_window", None)
+        self._leaving = Leaving(self.desk, self.projects, self.images, close=self._close_window, parent=self)
         self._connect_jobs()
         self._connect_parts()
         self.panels.train.minutes.setValue(preferred.minutes)
@@ -149,7 +151,7 @@ class Controller(QObject):
         """Mark the shown slice as complete, or a complete one as not."""
         if self.desk.work is None:
             self._ask_for_work()
-        else:
+        elif self.desk.writable_project() is not None:
             self.desk.tool.complete_shown()
 
     def suggest_next(self) -> None:
@@ -282,6 +284,8 @@ class Controller(QObject):
         field = failed.where if failed.kind == "ConfigError" else ""
         self.panels.train.say(text, kind=kind, details=failed.log_tail, field=field)
         self.training.on_failed()
+        if failed.kind == "VolumeError":
+            self.restoring.check()
 
     # ---- parts
 
@@ -311,6 +315,8 @@ class Controller(QObject):
         self.projects.moving.connect(self.results.hold)
         self.projects.moved.connect(self.results.go_on)
         self.projects.opened.connect(self.restoring.restore)
+        self.projects.shown_again.connect(self.restoring.show_missing)
+        self.panels.project.image_requested.connect(self.restoring.show_image)
         self.results.shown.connect(self.training.prepare_suggestion)
 
     def _name_image(self) -> None:
@@ -337,14 +343,21 @@ class Controller(QObject):
         if self._window is not None:
             self._window.installEventFilter(self)
 
+    def _close_window(self) -> None:
+        if self._window is not None:
+            self._window.close()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Close when the viewer's window does.
+        """Close when the viewer's window does, which stays where the user closes it and something would be lost.
 
         napari may ask the user and stay open after a close by hand, never after one by program: the first is over when
         the window hides.
         """
         if not self._closed and watched is self._window:
             if event.type() == QEvent.Type.Close:
+                if _is_by_hand(self._window, event) and not self._leaving.may_close():
+                    event.ignore()
+                    return True
                 self._closing = True
                 if not event.spontaneous():
                     self.close()
@@ -358,6 +371,11 @@ class Controller(QObject):
 def _short(name: str) -> str:
     """Write a name so that a button does not widen the dock."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
+
+
+def _is_by_hand(window: Any, event: QEvent) -> bool:
+    """Whether the user closes the window, also from napari's menu; ``viewer.close()`` hides what is in it first."""
+    return bool(event.spontaneous()) or not window._qt_viewer.isHidden()
 
 
 def controller_of(viewer: Any) -> Controller:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_weak3d.app.choices import Choices, name_part, time_in_view
 from napari_weak3d.app.desk import Desk, Work
-from napari_weak3d.app.file_says import FileSays, ask_file, set_right
-from napari_weak3d.app.intake import Intake, find_again
+from napari_weak3d.app.file_advice import FileAdvice
+from napari_weak3d.app.intake import Intake, Settings
+from napari_weak3d.app.mending import read_annotation
 from napari_weak3d.app.projects import Projects
+from napari_weak3d.app.shown_images import ShownImages
 from napari_weak3d.app.sources import AxisRole, LayerImage, look_at, stack_of_one
 from napari_weak3d.errors import AnnotationError, Weak3DError
-from napari_weak3d.io.project import ImageEntry, Project
+from napari_weak3d.io.project import ImageEntry
 from napari_weak3d.types import Spacing
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the user has settled about a layer; None: as the layer says."""
-
-    role: AxisRole | None = None
-    channels: tuple[int, ...] | None = None
-    spacing: tuple[Spacing, str] | None = None
 
 
 class Images(QObject):
@@ -35,9 +29,14 @@ class Images(QObject):
     Signals
     -------
     settled()
-        The image that is worked on is in the project, and can be read there by a job.
+        One more image can be read from the project by a job.
     begun(image_id)
         Another image is worked on, or the same one with another tool.
+
+    Attributes
+    ----------
+    shown
+        Which layers show which images of the project.
     """
 
     settled = Signal()
@@ -50,8 +49,8 @@ class Images(QObject):
         self._intake.settled.connect(self._on_settled)
         self._layer: Any = None
         self._choices: WeakKeyDictionary[Any, Choices] = WeakKeyDictionary()
-        self._entries: WeakKeyDictionary[Any, dict[int | None, str]] = WeakKeyDictionary()
-        self._said: WeakKeyDictionary[Any, FileSays | None] = WeakKeyDictionary()
+        self.shown = ShownImages(desk.layers)
+        self._advice = FileAdvice(desk, on_advice=self._on_advice)
         self._watched: Any = None
         panel = desk.panels.image
         panel.layer_chosen.connect(self._on_layer_chosen)
@@ -80,18 +79,12 @@ class Images(QObject):
         work = self._desk.work
         if work is not None and work.image_id == image_id:
             return work.layer
-        for layer, entries in self._entries.items():
-            if image_id in entries.values() and self._desk.layers.contains(layer):
-                return layer
-        return None
-
-    def bind(self, layer: Any, image_id: str) -> None:
-        """Note that a layer shows an image that is in the project already."""
-        self._entries[layer] = {None: image_id}
+        found = self.shown.where(image_id)
+        return None if found is None else found[0]
 
     def forget(self) -> None:
         """Forget which layers show which images: another project is open."""
-        self._entries.clear()
+        self.shown.forget()
         self._desk.unsettled.clear()
 
     # ---- the panel
@@ -126,58 +119,57 @@ class Images(QObject):
             panel.show_refusal(error.message)
             return
         panel.show_axes(image.role, n=image.data.shape[0])
-        panel.show_channels(image.n_channels, chosen=chosen.channels)
+        n_channels, channels = self._channels(image)
+        panel.show_channels(n_channels, chosen=channels)
         panel.show_spacing(*self._spacing(image))
-        self._show_what_file_says(image)
+        if self._layer not in self.shown:
+            self._advice.offer(self._layer, image)
         self._show_time()
 
-    def _show_what_file_says(self, image: LayerImage) -> None:
-        """Offer what the layer's file knows and the layer does not, before anything is painted on it."""
-        layer = self._layer
-        if layer in self._entries:
-            return
-        if layer not in self._said:
-            self._said[layer] = None
-            self._desk.background.run(
-                lambda: ask_file(image),
-                done=lambda says: self._keep_said(layer, says),
-                failed=lambda _: None,  # then nothing is offered
-            )
-        says = self._said[layer]
-        if says is not None:
-            self._desk.panels.image.show_note(says.text, remedy="Use what the file says")
-
-    def _keep_said(self, layer: Any, says: FileSays | None) -> None:
-        self._said[layer] = says
-        if layer is self._layer and says is not None:
-            self._show()
-
     def _set_right(self) -> None:
-        says = self._said.get(self._layer)
-        if says is not None:
-            self._said[self._layer] = None
+        if self._advice.take(self._layer):
             self._choices.pop(self._layer, None)
-            set_right(self._layer, says)
             self._desk.viewer.reset_view()
             self.refresh()
 
+    def _on_advice(self, layer: Any) -> None:
+        if layer is self._layer:
+            self._show()
+
     def _spacing(self, image: LayerImage) -> tuple[Spacing, str]:
         """What the project says of the voxel size, or the user, or the layer."""
-        project, image_id = self._desk.project, self._known_id(self._layer, self._time_of(image))
-        if project is not None and image_id is not None:
-            entry = project.image(image_id)
+        entry = self._entry_of(image)
+        if entry is not None:
             return entry.spacing, entry.unit
         return self._choices.get(self._layer, Choices()).spacing or (image.spacing, image.unit)
 
+    def _channels(self, image: LayerImage) -> tuple[int, tuple[int, ...] | None]:
+        """How many channels the image has and which of them are used, None: all; of a channel's layer, its file's."""
+        entry = self._entry_of(image)
+        if entry is None:
+            return image.n_channels, self._choices.get(self._layer, Choices()).channels
+        n_channels = self.shown.n_channels_of(entry.id) or image.n_channels
+        return n_channels, entry.channels if n_channels > 1 else None
+
+    def _entry_of(self, image: LayerImage) -> ImageEntry | None:
+        """What the project knows of the chosen layer's image."""
+        project, image_id = self._desk.project, self.shown.id_of(self._layer, self._time_of(image))
+        return None if project is None or image_id is None else project.image(image_id)
+
     def _show_time(self) -> None:
         """Offer to paint on what is shown, unless that is what is painted on already."""
-        panel, work = self._desk.panels.image, self._desk.work
         image = self._look()
-        if image is None:
-            return
-        time = self._time_of(image)
-        begun = work is not None and work.layer is self._layer and work.time_index == time
-        panel.show_begin("" if begun else f"{self._desk.tool.words.begin} {_name_part(image, time)}")
+        if image is not None:
+            words = f"{self._desk.tool.words.begin} {name_part(image, self._time_of(image))}"
+            self._desk.panels.image.show_begin("" if self._is_begun(image) else words)
+
+    def _is_begun(self, image: LayerImage) -> bool:
+        """Whether the chosen image is worked on already, be it in the layer of another channel."""
+        work, time = self._desk.work, self._time_of(image)
+        if work is None:
+            return False
+        same_layer = work.layer is self._layer and work.time_index == time
+        return same_layer or self.shown.id_of(self._layer, time) == work.image_id
 
     def _look(self) -> LayerImage | None:
         if self._layer is None:
@@ -189,11 +181,7 @@ class Images(QObject):
 
     def _time_of(self, image: LayerImage) -> int | None:
         """The time point in view of an image that has several."""
-        if image.role != "time":
-            return None
-        axis = self._desk.viewer.dims.ndim - self._layer.ndim
-        point = self._layer.world_to_data(self._desk.viewer.dims.point[axis:])
-        return int(np.clip(round(float(point[0])), 0, image.n_times - 1))
+        return time_in_view(image, self._layer, self._desk.viewer.dims)
 
     def _settle_choice(
         self,
@@ -207,68 +195,85 @@ class Images(QObject):
             role or old.role, old.channels if channels is None else channels, spacing or old.spacing
         )
         image = self._look()
-        project, image_id = self._desk.project, None
-        if image is not None:
-            image_id = self._known_id(self._layer, self._time_of(image))
-        if project is not None and image_id is not None:
-            entry = project.image(image_id)
+        project, entry = self._desk.project, None if image is None else self._entry_of(image)
+        if project is not None and entry is not None:
             if spacing is not None:
                 entry = replace(entry, spacing=spacing[0], unit=spacing[1])
             if channels is not None:
                 entry = replace(entry, channels=channels)
-            self._put(project, entry)
+            self._write(partial(project.replace_image, entry))
         self._show()
-
-    def _put(self, project: Project, entry: ImageEntry) -> None:
-        try:
-            project.replace_image(entry)
-        except Weak3DError as error:
-            self._desk.complain(error)
 
     # ---- painting
 
     def begin_unless_begun(self) -> None:
         """Begin to paint on the chosen image, or its time point in view, if that is not painted on already."""
-        image, work = self._look(), self._desk.work
-        if image is not None and not (work and work.layer is self._layer and work.time_index == self._time_of(image)):
+        image = self._look()
+        if image is not None and not self._is_begun(image):
             self.begin()
 
     def begin(self) -> None:
         """Begin to paint on the chosen image, or go on; it gets into the project meanwhile."""
-        image = self._look()
-        if image is None or self._layer is None:
+        image = self._look_at_stack()
+        if image is None:
             return
-        if self._layer.ndim == 2:
-            self._layer.visible = False
-            self.choose(self._desk.viewer.add_layer(stack_of_one(self._layer)))
-            self.begin()
-            return
+        layer, time = self._layer, self._time_of(image)
         try:
             project = self._projects.ensure(image.name)
-            time = self._time_of(image)
-            image_id = self._known_id(self._layer, time) or find_again(project, image, time=time)
-            if image_id is None:
-                spacing, unit = self._spacing(image)
-                channels = self._choices.get(self._layer, Choices()).channels
-                image_id = self._intake.add(project, image, time=time, spacing=spacing, unit=unit, channels=channels)
-            self.begin_on(self._layer, image_id, time_index=time)
+            known = self.shown.id_of(layer, time)
+            if known is not None:
+                self._begin_where_it_is(layer, known, time)
+                return
+            spacing, unit = self._spacing(image)
+            settings = Settings(spacing, unit, self._choices.get(layer, Choices()).channels)
+            self._intake.enter(
+                project, image, settings, time=time, then=lambda known: self._begin_where_it_is(layer, known, time)
+            )
         except Weak3DError as error:
             self._desk.complain(error)
 
-    def go_on_with_chosen(self, entry: ImageEntry) -> None:
+    def _begin_where_it_is(self, layer: Any, image_id: str, time: int | None) -> None:
+        """Paint in the layer that shows the image already, be it that of another channel or an earlier one."""
+        found = self.shown.where(image_id)
+        self.shown.bind(layer, image_id, time=time)
+        layer, time = found or (layer, time)
+        self.begin_on(layer, image_id, time_index=time)
+
+    def _look_at_stack(self) -> LayerImage | None:
+        """Look at the chosen layer; a 2D one gives way to a stack of one slice."""
+        image = self._look()
+        if image is not None and self._layer.ndim == 2:
+            self._layer.visible = False
+            self.choose(self._desk.viewer.add_layer(stack_of_one(self._layer)))
+            image = self._look()
+        return image
+
+    def go_on_with_chosen(self, entry: ImageEntry, *, differs: Callable[[Callable[[], None]], None]) -> None:
         """Go on with an image of the project whose voxels were lost: they are those of the layer chosen in step 1.
+
+        Parameters
+        ----------
+        differs
+            Called where its voxels are others than those that were annotated, with what takes them all the same.
 
         Raises
         ------
         Weak3DError
-            There is no such layer, it is of another shape or dtype, or the annotation cannot be read.
+            There is no such layer, it is of another shape or dtype, or it is another image of the project.
         """
-        image, project = self._look(), self._desk.project
-        if project is None or self._layer is None or image is None:
+        image, project, layer = self._look_at_stack(), self._desk.project, self._layer
+        if project is None or image is None:
             raise AnnotationError("no image is chosen in step 1")
-        time = self._time_of(image)
-        self._intake.bring(project, image, entry, time=time)
-        self.begin_on(self._layer, entry.id, time_index=time)
+        time = entry.time_index if image.role == "time" else None
+        other = self.shown.id_of(layer, time)
+        if other not in (None, entry.id):
+            raise AnnotationError(f"{layer.name} is another image of this project, {project.image(str(other)).name}")
+
+        def begin() -> None:
+            self.shown.bind(layer, entry.id, time=time)
+            self._write(lambda: self.begin_on(layer, entry.id, time_index=time))
+
+        self._intake.go_on_with(project, image, entry, then=begin, differs=differs)
 
     def begin_on(self, layer: Any, image_id: str, *, time_index: int | None = None) -> None:
         """Paint on an image of the project, shown in this layer, with what is painted on it already.
@@ -282,8 +287,10 @@ class Images(QObject):
         assert project is not None
         self.end()
         store = project.annotations(image_id, desk.tool.kind)
-        desk.tool.begin(layer, store.read(), state=store.state())
-        self._entries.setdefault(layer, {})[time_index] = image_id
+        annotation = read_annotation(store, name=project.image(image_id).name, say=desk.say)
+        desk.tool.begin(layer, annotation, state=store.state())
+        self.shown.bind(layer, image_id, time=time_index)
+        self.shown.bring_to_sight(layer, image_id)
         desk.work = Work(layer, image_id, time_index)
         self._layer = layer
         desk.layers.follow(layer, time_index=time_index)
@@ -337,7 +344,7 @@ class Images(QObject):
         self._watched = layer
         self._write(lambda: desk.autosave.watch(layer, store, desk.tool.state, shown=desk.layers.shown_slice))
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, write: Callable[[], object]) -> None:
         try:
             write()
         except Weak3DError as error:
@@ -366,11 +373,4 @@ class Images(QObject):
     def _on_settled(self, image_id: str) -> None:
         if self._desk.work is not None and self._desk.work.image_id == image_id:
             self.watch_again()
-            self.settled.emit()
-
-    def _known_id(self, layer: Any, time: int | None) -> str | None:
-        return self._entries.get(layer, {}).get(time)
-
-
-def _name_part(image: LayerImage, time: int | None) -> str:
-    return "this image" if time is None else f"time point {time} of {image.n_times}"
+        self.settled.emit()

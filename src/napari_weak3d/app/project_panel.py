@@ -34,6 +34,10 @@ class ProjectPanel(QWidget):
         The user has chosen a folder; for the last two it is a new one.
     learn_from_changed(image_ids)
         Which images a training is to learn from.
+    image_requested(image_id)
+        Show this image and go on with it.
+    menu_opened()
+        The menu is about to be filled: what it lists may have changed.
     """
 
     new_requested = Signal()
@@ -41,11 +45,15 @@ class ProjectPanel(QWidget):
     save_as_requested = Signal(str)
     move_requested = Signal(str)
     learn_from_changed = Signal(tuple)
+    image_requested = Signal(str)
+    menu_opened = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._folder: Path | None = None
         self._images: dict[str, str] = {}
+        self._annotated: frozenset[str] = frozenset()
+        self._recent: tuple[Path, ...] = ()
         self._left_out: set[str] = set()
         self.name = QLabel()
         self.name.setTextFormat(Qt.TextFormat.PlainText)
@@ -83,9 +91,22 @@ class ProjectPanel(QWidget):
             self.show_images({}, annotated=())
 
     def show_images(self, names: Mapping[str, str], *, annotated: Sequence[str]) -> None:
-        """Offer to choose which of the annotated images (id -> name) a training learns from."""
-        self._images = {image_id: name for image_id, name in names.items() if image_id in annotated}
-        self._left_out &= set(self._images)
+        """List the images (id -> name), and offer to choose which of the annotated ones a training learns from."""
+        self._images = dict(names)
+        self._annotated = frozenset(annotated)
+        self._left_out &= set(names)
+
+    def show_recent(self, folders: Sequence[Path]) -> None:
+        """Offer projects to open, the newest first."""
+        self._recent = tuple(folders)
+
+    def leave_out(self, image_id: str) -> None:
+        """Let trainings not learn from an image, until the user chooses otherwise or :meth:`take_in` is called."""
+        self._left_out.add(image_id)
+
+    def take_in(self, image_id: str) -> None:
+        """Let trainings learn from an image again."""
+        self._left_out.discard(image_id)
 
     def say(self, text: str, kind: Kind = "info") -> None:
         """Show a line about the project."""
@@ -101,29 +122,50 @@ class ProjectPanel(QWidget):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
 
     def _fill_menu(self) -> None:
+        self.menu_opened.emit()
         self.menu.clear()
         there = self._folder is not None
-        for title, act, enabled in (
-            ("Show folder", self.show_folder, there),
-            ("Open project...", self._open, True),
-            ("Save as...", lambda: self._choose_new(self.save_as_requested, "Save the project as"), there),
-            ("Move to...", lambda: self._choose_new(self.move_requested, "Move the project to"), there),
-            ("New project", self.new_requested.emit, there),
-        ):
-            action = self.menu.addAction(title)
-            action.triggered.connect(lambda _=False, act=act: act())
-            action.setEnabled(enabled)
-        if len(self._images) > 1:
-            self.menu.addSection("Learn from")
-            for image_id, name in self._images.items():
-                action = self.menu.addAction(name)
+        self._offer("Show folder", self.show_folder, enabled=there)
+        self._offer("Open project...", self._open)
+        recent = self.menu.addMenu("Open recent")
+        recent.setEnabled(bool(self._recent))
+        for folder in self._recent:
+            action = recent.addAction(_in_menu(folder.name))
+            action.setToolTip(str(folder))
+            action.triggered.connect(lambda _=False, folder=folder: self.open_requested.emit(str(folder)))
+        self._offer(
+            "Save as...", lambda: self._choose_new(self.save_as_requested, "Save the project as"), enabled=there
+        )
+        self._offer("Move to...", lambda: self._choose_new(self.move_requested, "Move the project to"), enabled=there)
+        self._offer("New project", self.new_requested.emit, enabled=there)
+        if self._images:
+            self._list_images()
+        if len(self._annotated) > 1:
+            self._list_what_is_learned()
+
+    def _offer(self, title: str, act: Callable[[], None], *, enabled: bool = True) -> None:
+        action = self.menu.addAction(title)
+        action.triggered.connect(lambda _=False: act())
+        action.setEnabled(enabled)
+
+    def _list_images(self) -> None:
+        images = self.menu.addMenu("Go to image")
+        for image_id, name in self._images.items():
+            action = images.addAction(_in_menu(name))
+            action.triggered.connect(lambda _=False, image_id=image_id: self.image_requested.emit(image_id))
+
+    def _list_what_is_learned(self) -> None:
+        self.menu.addSection("Learn from")
+        for image_id, name in self._images.items():
+            if image_id in self._annotated:
+                action = self.menu.addAction(_in_menu(name))
                 action.setCheckable(True)
                 action.setChecked(image_id not in self._left_out)
                 action.toggled.connect(lambda on, image_id=image_id: self._learn_from(image_id, on=on))
 
     def _learn_from(self, image_id: str, *, on: bool) -> None:
         (self._left_out.discard if on else self._left_out.add)(image_id)
-        self.learn_from_changed.emit(tuple(each for each in self._images if each not in self._left_out))
+        self.learn_from_changed.emit(tuple(each for each in self._images if each in self._annotated - self._left_out))
 
     def _open(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Open a project's folder", self._start())
@@ -137,3 +179,8 @@ class ProjectPanel(QWidget):
 
     def _start(self) -> str:
         return str(self._folder.parent) if self._folder else str(Path.home())
+
+
+def _in_menu(name: str) -> str:
+    """A name as a menu shows it: an & would underline the next letter."""
+    return name.replace("&", "&&")

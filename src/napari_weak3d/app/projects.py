@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
@@ -13,14 +13,19 @@ from qtpy.QtCore import QObject, Signal
 from napari_weak3d.app import recent
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.message_bar import Question
-from napari_weak3d.errors import StorageError, Weak3DError
-from napari_weak3d.io.project import Project
-
-_OURS_ALONE = (".lock", ".owner.json")
+from napari_weak3d.errors import Weak3DError
+from napari_weak3d.io.project import ImageEntry, Project, find_source
+from napari_weak3d.io.project.carrying import copy_project, delete_project, move_project
+from napari_weak3d.io.project.leftovers import remove_unused
 
 
 class Projects(QObject):
     """Keeps ``desk.project``.
+
+    Attributes
+    ----------
+    carrying
+        What is being done while the project is carried to another folder, as a sentence; else "".
 
     Signals
     -------
@@ -30,6 +35,8 @@ class Projects(QObject):
         The project is about to be closed: paint must go to the disk now, and nothing may use it afterwards.
     changed()
         Its name, place, models or images are others now.
+    shown_again()
+        The open project was asked for once more: images of it that are not in the viewer are to come back.
     moving(), moved()
         The same project is about to be carried to another place, and is open there.
     """
@@ -37,6 +44,7 @@ class Projects(QObject):
     opened = Signal()
     closing = Signal()
     changed = Signal()
+    shown_again = Signal()
     moving = Signal()
     moved = Signal()
 
@@ -44,30 +52,35 @@ class Projects(QObject):
         super().__init__(parent)
         self._desk = desk
         self._began_here = False
+        self.carrying = ""
         panel = desk.panels.project
         panel.new_requested.connect(self.begin_anew)
         panel.open_requested.connect(lambda folder: self.open(Path(folder)))
         panel.save_as_requested.connect(lambda folder: self.save_as(Path(folder)))
         panel.move_requested.connect(lambda folder: self.move(Path(folder)))
+        panel.menu_opened.connect(self._show_recent)
         self.changed.connect(self._show)
 
     def offer_last(self) -> None:
-        """Offer to continue the project that was open last, unless another viewer has it."""
-        last = recent.recall()
-        if last is None or self._desk.project is not None:
+        """Offer to continue a project that napari was killed in, else the last one, unless another viewer has it."""
+        if self._desk.project is not None:
             return
-        folder = Path(last.folder)
-        try:
-            with Project.open(folder) as project:
-                name, in_use = project.name, project.locked_by
-        except Weak3DError:
+        for last in sorted(recent.recall(), key=lambda each: each.closed):  # stable: the newest of each kind first
+            folder = Path(last.folder)
+            try:
+                with Project.open(folder) as project:
+                    name, in_use = project.name, project.locked_by
+            except Weak3DError:
+                continue
+            if in_use:
+                continue
+            why = "" if last.closed else "napari ended before it was closed; what was painted is there. "
+            answers: dict[str, Callable[[], None]] = {
+                "Continue": partial(self.open, folder),
+                "Start new": partial(recent.remember, folder, closed=True),
+            }
+            self._desk.panels.project.ask(f"{why}Continue {name}?", answers)
             return
-        if in_use:
-            return
-        why = "" if last.closed else "napari ended before it was closed; what was painted is there. "
-        self._desk.panels.project.ask(
-            f"{why}Continue {name}?", {"Continue": lambda: self.open(folder), "Start new": lambda: None}
-        )
 
     def ensure(self, name: str) -> Project:
         """Return the open project, or make one named after the image in the default place.
@@ -91,12 +104,18 @@ class Projects(QObject):
         """Close what is open and open another project; what goes wrong is said, and the old one is gone on with."""
         if not self._may_leave():
             return
-        if self._desk.project is not None and folder.absolute() == self._desk.project.folder:
+        before = self._desk.project
+        if before is not None and folder.absolute() == before.folder and not before.read_only:
+            self.shown_again.emit()
             return
         try:
             project = Project.open(folder)
         except Weak3DError as error:
             self._desk.panels.project.say(error.message, "error")
+            return
+        if before is not None and project.read_only and project.folder == before.folder:
+            self._desk.panels.project.say(f"Only to look at: {project.read_only_reason}", "warning")
+            self.shown_again.emit()
             return
         self.close()
         self._take(project)
@@ -108,25 +127,35 @@ class Projects(QObject):
         if self._may_leave():
             self.close()
 
-    def save_as(self, folder: Path) -> None:
-        """Copy the project to a new folder and go on there; the old one stays as it is."""
-        self._relocate(folder, _copy, verb="save")
+    def save_as(self, folder: Path, *, then: Callable[[], None] = lambda: None) -> None:
+        """Copy the project to a new folder and go on there, then call ``then``; the old one stays as it is."""
+        self._carry(folder, copy_project, verb="save", then=then)
 
     def move(self, folder: Path) -> None:
         """Move the project to a new folder and go on there."""
-        self._relocate(folder, _move, verb="move")
+        self._carry(folder, move_project, verb="move")
+
+    def write(self) -> Weak3DError | None:
+        """Write what is not on the disk yet; returns what it failed with."""
+        try:
+            self._desk.autosave.flush()
+        except Weak3DError as error:
+            return error
+        return None
 
     def close(self) -> None:
-        """Close the project; one of ours in which nothing was ever kept is removed."""
+        """Close the project; one of ours in which nothing was ever made is removed, unless the disk said no."""
         project = self._desk.project
         if project is None:
             return
+        kept = self.write() is None
         self.closing.emit()
         self._desk.project = None
-        empty = self._began_here and _is_empty(project)
+        empty = self._began_here and kept and not self.carrying and _is_empty(project)
         project.close()
         if empty:
-            shutil.rmtree(project.folder, ignore_errors=True)
+            remove_unused(project.folder, [entry.id for entry in project.images])
+            recent.forget(project.folder)
         elif not project.locked_by:
             recent.remember(project.folder, closed=True)
         self._began_here = False
@@ -142,8 +171,10 @@ class Projects(QObject):
             recent.remember(project.folder, closed=False)
 
     def _may_leave(self) -> bool:
-        """Say no while a job works in the project, or an image is copied into it."""
-        if self._desk.busy:
+        """Say no while the project is carried elsewhere, a job works in it, or an image is copied into it."""
+        if self.carrying:
+            self._desk.panels.project.say(f"{self.carrying}: wait for its end", "warning")
+        elif self._desk.busy:
             self._desk.panels.project.say("A job is running in this project: stop it first", "warning")
         elif self._desk.unsettled:
             self._desk.panels.project.say("An image is being copied into this project: wait for its end", "warning")
@@ -152,34 +183,79 @@ class Projects(QObject):
             return True
         return False
 
-    def _relocate(self, folder: Path, carry: Callable[[Path, Path], None], *, verb: str) -> None:
+    def _carry(
+        self,
+        folder: Path,
+        carry: Callable[[Path, Path], bool | None],
+        *,
+        verb: str,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         project = self._desk.project
         if project is None or not self._may_leave():
             return
+        folder = folder.absolute()
         if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
             self._desk.panels.project.say(f"{folder} is there already: name a new folder", "error")
             return
         self.moving.emit()
-        old = project.folder
+        self.carrying = f"The project is being {verb}d to {folder}"
+        self._desk.panels.project.say(f"{self.carrying}. What you annotate meanwhile is saved when it is there.")
+        old, entries = project.folder, project.images
         project.close()
-        self._desk.background.run(
-            lambda: _carried(old, folder, carry),
-            done=self._reopen,
-            failed=lambda error: self._reopen(old, f"Could not {verb} the project: {error.message}"),
-        )
 
-    def _reopen(self, folder: Path, problem: str = "") -> None:
-        """Go on at the new place, or after a failure at the old one."""
-        if problem:
-            self._desk.panels.project.say(problem, "error")
+        def done(carried: _Carried) -> None:
+            if not self._reopen(folder):
+                return
+            self._settle_in(carried)
+            if verb == "move":
+                recent.forget(old)
+            if carried.left:
+                self._desk.background.run(
+                    lambda: delete_project(old), done=lambda gone: self._say_left(old, gone), failed=self._desk.complain
+                )
+            then()
+
+        def failed(error: Weak3DError) -> None:
+            self._desk.panels.project.say(f"Could not {verb} the project: {error.message}", "error")
+            self._reopen(old)
+
+        self._desk.background.run(lambda: _carried(old, folder, entries, carry), done=done, failed=failed)
+
+    def _reopen(self, folder: Path) -> bool:
+        """Go on at the new place, or after a failure at the old one; returns whether it can be."""
+        self.carrying = ""
         try:
             self._take(Project.open(folder))
         except Weak3DError as error:
             self._desk.panels.project.say(error.message, "error")
             self.close()
-            return
+            return False
         self.moved.emit()
         self.changed.emit()
+        return True
+
+    def _settle_in(self, carried: _Carried) -> None:
+        """Call the project as its new folder is called, and say where its images are, seen from there."""
+        project = self._desk.project
+        assert project is not None
+        try:
+            project.rename(project.folder.name)
+            for image_id, path in carried.images.items():
+                project.replace_image(replace(project.image(image_id), path=str(path)))
+        except Weak3DError as error:
+            self._desk.complain(error)
+        self._desk.panels.project.say(f"The project is in {project.folder} now")
+        self.changed.emit()
+
+    def _say_left(self, old: Path, gone: bool) -> None:
+        if not gone:
+            self._desk.panels.project.say(f"{old} could not be deleted altogether; you may do that", "warning")
+
+    def _show_recent(self) -> None:
+        here = None if self._desk.project is None else self._desk.project.folder
+        folders = [Path(each.folder) for each in recent.recall()]
+        self._desk.panels.project.show_recent([folder for folder in folders if folder != here])
 
     def _show(self) -> None:
         project, panel = self._desk.project, self._desk.panels.project
@@ -193,26 +269,24 @@ class Projects(QObject):
 
 
 def _is_empty(project: Project) -> bool:
-    return not project.models and not any(project.annotated(entry.id) for entry in project.images)
+    """Whether nothing was made in it: no annotation, no model, no result."""
+    used = any(project.annotated(entry.id) or project.predictions(entry.id) for entry in project.images)
+    return not project.models and not used
 
 
-def _carried(old: Path, new: Path, carry: Callable[[Path, Path], None]) -> Path:
-    """Copy or move a closed project; returns where it is now."""
-    try:
-        carry(old, new)
-    except (OSError, shutil.Error) as error:
-        raise StorageError(f"{new}: {error}", where=str(new)) from error
-    return new
+@dataclass(frozen=True)
+class _Carried:
+    """Where a project is now, where its images are, seen from there, and whether the old folder is still there."""
+
+    folder: Path
+    images: Mapping[str, Path]
+    left: bool
 
 
-def _copy(old: Path, new: Path) -> None:
-    shutil.copytree(old, new, ignore=shutil.ignore_patterns(*_OURS_ALONE), dirs_exist_ok=True)
-
-
-def _move(old: Path, new: Path) -> None:
-    if new.is_dir():
-        new.rmdir()  # it is empty
-    new.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        (old / ".lock").unlink()
-    shutil.move(old, new)
+def _carried(
+    old: Path, new: Path, entries: Sequence[ImageEntry], carry: Callable[[Path, Path], bool | None]
+) -> _Carried:
+    """On a thread: copy or move a closed project."""
+    left = bool(carry(old, new))
+    found = {entry.id: find_source(new, entry)[1] for entry in entries if entry.source == "file"}
+    return _Carried(new, {image_id: path for image_id, path in found.items() if path is not None}, left)

@@ -1,4 +1,4 @@
-"""Which project was open last, and where new ones go: a small file in the user's folder of projects."""
+"""Which projects were open last, and where new ones go: a small file in the user's folder of projects."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from napari_weak3d.errors import StorageError
 from napari_weak3d.io.atomic import atomic_file
 
 _FILE = "recent.json"
+_MOST = 10
 
 
 @dataclass(frozen=True)
 class Recent:
-    """The project that was open last, and whether it was closed before napari ended."""
+    """A project that was open, and whether it was closed before napari ended."""
 
     folder: str
     closed: bool
@@ -40,16 +41,30 @@ def default_folder(name: str, *, now: datetime) -> Path:
 
 def remember(folder: Path, *, closed: bool) -> None:
     """Note which project is open, or was; a disk that says no is no reason to stop."""
+    _write([Recent(str(folder), closed), *(each for each in _read() if each.folder != str(folder))])
+
+
+def forget(folder: Path) -> None:
+    """Let a project not be offered any more."""
+    _write([each for each in _read() if each.folder != str(folder)])
+
+
+def recall() -> tuple[Recent, ...]:
+    """Return the projects that were open last and are still there, the newest first."""
+    return tuple(each for each in _read() if (Path(each.folder) / "project.json").is_file())
+
+
+def _read() -> list[Recent]:
+    try:
+        content = json.loads((home() / _FILE).read_text(encoding="utf-8"))
+        return [Recent(**each) for each in content.get("projects", [])]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []
+
+
+def _write(projects: list[Recent]) -> None:
     with suppress(StorageError, OSError):
         home().mkdir(parents=True, exist_ok=True)
         with atomic_file(home() / _FILE) as temporary:
-            temporary.write_text(json.dumps(asdict(Recent(str(folder), closed))), encoding="utf-8")
-
-
-def recall() -> Recent | None:
-    """Return the project that was open last, if it is still there."""
-    try:
-        recent = Recent(**json.loads((home() / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    return recent if (Path(recent.folder) / "project.json").is_file() else None
+            content = {"projects": [asdict(each) for each in projects[:_MOST]]}
+            temporary.write_text(json.dumps(content), encoding="utf-8")

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from napari.layers import Layer
-from qtpy.QtWidgets import QFileDialog
 
 from napari_weak3d.app.desk import Desk
+from napari_weak3d.app.found_images import Found, look_for
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import JobState
-from napari_weak3d.app.layer_data import LayerData, image_layers
+from napari_weak3d.app.lost_images import LostImages
+from napari_weak3d.app.sources import shows
 from napari_weak3d.app.training import Training
 from napari_weak3d.errors import Weak3DError
-from napari_weak3d.io.project import ImageEntry, Project, find_source, fingerprint, read_project_image
-from napari_weak3d.io.project.identity import SourceState
-
-
-@dataclass(frozen=True)
-class Found:
-    """An image of the project, looked for: its state, where it is now, and its layers if it can be read."""
-
-    entry: ImageEntry
-    state: SourceState
-    path: Path | None
-    layers: Sequence[LayerData]
-    problem: str = ""
+from napari_weak3d.io.project import ImageEntry, Project
 
 
 class Restoring:
@@ -38,62 +24,134 @@ class Restoring:
     def __init__(self, desk: Desk, images: Images, *, training: Training) -> None:
         self._desk, self._images = desk, images
         self._training = training
+        self._lost = LostImages(desk, images, look_again=self._look_again)
 
     def restore(self) -> None:
-        """Read the project's images on a thread, then show them."""
+        """Read the project's images on a thread, then show them, and go on with the first that is annotated."""
         project = self._desk.project
-        if project is None or not project.images:
+        if project is not None:
+            self._look(project, project.images, then=lambda shown: self._go_on(project, shown))
+
+    def show_missing(self) -> None:
+        """Show the images of the project that are not in the viewer; go on with one where nothing is worked on."""
+        project = self._desk.project
+        if project is None:
             return
-        entries = project.images
+        entries = [entry for entry in project.images if self._images.layer_of(entry.id) is None]
+
+        def go_on(shown: Sequence[str]) -> None:
+            if self._desk.work is None and shown:
+                self._work_on(project, shown)
+
+        self._look(project, self._settled(entries), then=go_on)
+
+    def show_image(self, image_id: str) -> None:
+        """Go on with an image of the project; one that is not in the viewer is shown first."""
+        project = self._desk.project
+        if project is None:
+            return
+        if self._desk.busy:
+            self._desk.say("Something is running: stop it first, then go to another image", "warning")
+        elif self._images.layer_of(image_id) is not None:
+            self._begin(project, image_id)
+        else:
+            entries = self._settled([project.image(image_id)])
+            self._look(project, entries, then=lambda shown: self._begin_first(project, shown))
+
+    def check(self) -> None:
+        """Look whether an image of the project has changed or is gone, and ask about it: a job could not read it."""
+        project = self._desk.project
+        if project is None:
+            return
+        entries = self._settled(project.images)
+
+        def show(found: Sequence[Found]) -> None:
+            for each in found if self._desk.project is project else ():
+                if each.problem:
+                    self._lost.ask_for(project, each)
+                elif each.entry != project.image(each.entry.id):
+                    self._note_place(project, each)
+
         self._desk.background.run(
-            lambda: [_look_for(project.folder, entry) for entry in entries],
-            done=lambda found: self._show(project, found),
-            failed=self._desk.complain,
+            lambda: [look_for(project.folder, entry) for entry in entries], done=show, failed=self._desk.complain
         )
 
-    def _show(self, project: Project, found: Sequence[Found]) -> None:
-        if self._desk.project is not project:
+    def _settled(self, entries: Sequence[ImageEntry]) -> list[ImageEntry]:
+        """Those that are not being copied just now."""
+        return [entry for entry in entries if entry.id not in self._desk.unsettled]
+
+    def _look(
+        self, project: Project, entries: Sequence[ImageEntry], *, then: Callable[[Sequence[str]], object]
+    ) -> None:
+        """Look for images on a thread, show those that are there, ask about the others; ``then`` gets those shown."""
+
+        def show(found: Sequence[Found]) -> None:
+            if self._desk.project is not project:
+                return
+            for each in found:
+                if each.layers:
+                    self._show_image(project, each)
+                else:
+                    self._lost.ask_for(project, each)
+            then([each.entry.id for each in found if each.layers])
+
+        if entries:
+            self._desk.background.run(
+                lambda: [look_for(project.folder, entry) for entry in entries], done=show, failed=self._desk.complain
+            )
+
+    def _look_again(self, entry: ImageEntry) -> None:
+        """Show an image that the user has settled something about."""
+        project = self._desk.project
+        if project is None:
             return
-        for each in found:
-            if each.layers:
-                self._show_image(project, each)
-            else:
-                self._ask_for(project, each)
-        self._go_on(project, [each.entry.id for each in found if each.layers])
+        self._desk.panels.project.take_in(entry.id)
+
+        def begin(shown: Sequence[str]) -> None:
+            if self._desk.work is None:
+                self._go_on(project, shown)
+
+        self._look(project, [entry], then=begin)
 
     def _show_image(self, project: Project, found: Found) -> None:
-        there = self._find_open(found)
-        layers = [there] if there else [Layer.create(data, meta, kind) for data, meta, kind in found.layers]
-        for layer in layers:
-            if layer is not there:
-                self._desk.viewer.add_layer(layer)
-            self._images.bind(layer, found.entry.id)
-        if found.state == "moved" and found.path is not None and not project.read_only:
-            self._put(project, replace(found.entry, path=str(found.path)))
-            self._desk.panels.project.say(f"{found.entry.name} was moved, and is used from {found.path}")
+        there = self._find_shown(found)
+        if there is None:
+            for data, meta, kind in found.layers:
+                layer = self._desk.viewer.add_layer(Layer.create(data, meta, kind))
+                self._images.shown.bind(layer, found.entry.id, n_channels=found.n_channels)
+        else:
+            self._images.shown.bind(there, found.entry.id, n_channels=found.n_channels)
+        if found.entry != project.image(found.entry.id) and not project.read_only:
+            self._note_place(project, found)
+            if found.state == "moved":
+                self._desk.panels.project.say(f"{found.entry.name} was moved, and is used from {found.path}")
 
-    def _find_open(self, found: Found) -> Any:
-        """A layer that shows this very image already: of its shape, and its middle plane equal; None: none does."""
+    def _note_place(self, project: Project, found: Found) -> None:
+        try:
+            project.replace_image(found.entry)
+        except Weak3DError as error:
+            self._desk.complain(error)
+
+    def _find_shown(self, found: Found) -> Any:
+        """The layer of this image, with its voxels as they are now, or one that shows this very image; None: none does.
+
+        A layer that shows another image of the project is not taken, equal as it may be.
+        """
         if len(found.layers) > 1:
             return None
         data = found.layers[0][0]
-        middle = data.shape[0] // 2
-        for layer in self._desk.layers.image_layers():
-            fits = not layer.multiscale and tuple(layer.data.shape) == tuple(data.shape) and layer.dtype == data.dtype
-            if fits and np.array_equal(np.asarray(layer.data[middle]), data[middle]):
-                return layer
-        return None
+        known = self._images.layer_of(found.entry.id)
+        if known is not None and not known.multiscale and tuple(known.data.shape) == tuple(data.shape):
+            if not shows(known, data):  # its file has changed, and the user has said that it is to be used
+                known.data = data
+            return known
+        free = [layer for layer in self._desk.layers.image_layers() if layer not in self._images.shown]
+        return next((layer for layer in free if shows(layer, data)), None)
 
     def _go_on(self, project: Project, shown: Sequence[str]) -> None:
-        """Work on the first annotated image, and offer to finish a training."""
+        """Work on the first annotated image, show its last result, and offer to finish a training."""
         annotated = [image_id for image_id in shown if project.annotated(image_id)]
-        for image_id in (annotated or list(shown))[:1]:
-            self._choose_tool(project, image_id)
-            layer = self._images.layer_of(image_id)
-            try:
-                self._images.begin_on(layer, image_id)
-            except Weak3DError as error:
-                self._desk.complain(error)
+        self._work_on(project, annotated or shown)
         unfinished = [model for model in project.models if model.unfinished and model.trained]
         if unfinished and not project.read_only and self._desk.jobs.state is JobState.IDLE:
             model = unfinished[-1]
@@ -105,102 +163,29 @@ class Restoring:
                 {"Go on": lambda: self._training.go_on(model.id), "Leave it": lambda: None},
             )
 
+    def _work_on(self, project: Project, shown: Sequence[str]) -> None:
+        """Work on the first of these images."""
+        for image_id in shown[:1]:
+            self._choose_tool(project, image_id)
+            self._begin(project, image_id)
+
+    def _begin_first(self, project: Project, shown: Sequence[str]) -> None:
+        for image_id in shown[:1]:
+            self._begin(project, image_id)
+
+    def _begin(self, project: Project, image_id: str) -> None:
+        found = self._images.shown.where(image_id)
+        if found is None:
+            self._desk.say(f"{project.image(image_id).name} is in no layer any more", "warning")
+            return
+        layer, time = found
+        try:
+            self._images.begin_on(layer, image_id, time_index=time)
+        except Weak3DError as error:
+            self._desk.complain(error)
+
     def _choose_tool(self, project: Project, image_id: str) -> None:
         """Take the tool of what was annotated last, unless the one that is chosen has something there, too."""
         kinds = project.annotated(image_id)
         if kinds and self._desk.tool.kind not in kinds:
             self._images.choose_tool(next(t.method for t in self._desk.tools.values() if t.kind == kinds[0]))
-
-    # ---- images that are not as they were
-
-    def _ask_for(self, project: Project, found: Found) -> None:
-        entry, panel = found.entry, self._desk.panels.project
-        if project.read_only or found.state in ("same", "moved"):
-            panel.say(found.problem, "error")
-        elif found.state == "changed":
-            panel.ask(
-                f"{entry.name} has changed since it was annotated ({found.path}).",
-                {
-                    "Use it as it is now": lambda: self._accept(project, entry, found.path),
-                    "Leave it out": lambda: None,
-                },
-            )
-        elif entry.source == "stored":
-            self._ask_for_lost(entry)
-        else:
-            panel.ask(
-                f"{entry.name} is not at {entry.path}.",
-                {"Say where it is...": lambda: self._choose(project, entry), "Leave it out": lambda: None},
-            )
-
-    def _ask_for_lost(self, entry: ImageEntry, first: str = "") -> None:
-        """Ask for an image that was still being copied into the project when napari ended."""
-
-        def go_on() -> None:
-            try:
-                self._images.go_on_with_chosen(entry)
-            except Weak3DError as error:
-                self._ask_for_lost(entry, f"{error.message}. ")
-
-        self._desk.panels.project.ask(
-            f"{first}{entry.name} was not yet copied into the project when napari ended; its annotation is kept. Open "
-            "that image again and choose it in step 1, then go on here.",
-            {"It is chosen": go_on, "Leave it out": lambda: None},
-        )
-
-    def _choose(self, project: Project, entry: ImageEntry) -> None:
-        path, _ = QFileDialog.getOpenFileName(self._desk.panels.project, f"Where is {entry.name}?", entry.path)
-        if not path:
-            return
-        known = entry.fingerprint
-        try:
-            now = fingerprint(path)
-        except Weak3DError as error:
-            self._desk.panels.project.say(error.message, "error")
-            return
-        if known is not None and (now.size, now.digest) != (known.size, known.digest):
-            self._desk.panels.project.ask(
-                f"{path} is not the image that was annotated.",
-                {"Use it all the same": lambda: self._accept(project, entry, Path(path)), "Leave it out": lambda: None},
-            )
-            return
-        self._accept(project, entry, Path(path))
-
-    def _accept(self, project: Project, entry: ImageEntry, path: Path | None) -> None:
-        """Take the image that is there now for the one of the project."""
-        if self._desk.project is not project or path is None:
-            return
-        try:
-            self._put(project, replace(entry, path=str(path), fingerprint=fingerprint(path)))
-        except Weak3DError as error:
-            self._desk.panels.project.say(error.message, "error")
-            return
-        entries = [project.image(entry.id)]
-        self._desk.background.run(
-            lambda: [_look_for(project.folder, each) for each in entries],
-            done=lambda found: self._show(project, found),
-            failed=self._desk.complain,
-        )
-
-    def _put(self, project: Project, entry: ImageEntry) -> None:
-        try:
-            project.replace_image(entry)
-        except Weak3DError as error:
-            self._desk.complain(error)
-
-
-def _look_for(folder: Path, entry: ImageEntry) -> Found:
-    """On a thread: find an image, and read it."""
-    state, path = find_source(folder, entry)
-    if state in ("changed", "missing"):
-        return Found(entry, state, path, ())
-    try:
-        volume = read_project_image(folder, entry.id)
-        names = (
-            (entry.name,)
-            if volume.n_channels == 1
-            else tuple(f"{entry.name}, channel {channel}" for channel in range(volume.n_channels))
-        )
-        return Found(entry, state, path, image_layers(volume, names=names))
-    except Weak3DError as error:
-        return Found(entry, state, path, (), error.message)

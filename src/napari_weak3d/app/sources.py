@@ -11,6 +11,8 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError, Weak3DError
+from napari_weak3d.io.project import ImageEntry
+from napari_weak3d.io.project.identity import sample_planes, sampled_places
 from napari_weak3d.io.volumes import open_volume
 from napari_weak3d.types import RELATIVE, Spacing, Volume
 
@@ -27,7 +29,6 @@ _LABELS: dict[str, AxisRole] = {
     "time": "time",
 }
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "micron": 1.0, "millimeter": 1e3, "meter": 1e6}
-_N_SAMPLED = 3
 
 
 @dataclass(frozen=True)
@@ -225,8 +226,52 @@ def _matching_channels(image: LayerImage, stored: Volume, *, time_index: int) ->
 
 def _same_planes(shown: Any, stored: Any, *, channel: int) -> bool:
     """Whether the first, the middle and the last plane are equal, voxel by voxel."""
-    places = np.unique(np.linspace(0, shown.shape[0] - 1, _N_SAMPLED).astype(int))
-    return all(_equal(np.asarray(shown[int(z)]), np.asarray(stored[channel, int(z)])) for z in places)
+    return all(
+        _equal(np.asarray(shown[z]), np.asarray(stored[channel, z])) for z in sampled_places(int(shown.shape[0]))
+    )
+
+
+def shows(layer: Any, plane_stack: Any) -> bool:
+    """Whether a layer shows this very volume (Z, Y, X): of its shape and dtype, and three planes equal."""
+    if layer.multiscale or tuple(layer.data.shape) != tuple(plane_stack.shape) or layer.dtype != plane_stack.dtype:
+        return False
+    return all(_equal(np.asarray(layer.data[z]), np.asarray(plane_stack[z])) for z in sampled_places(len(layer.data)))
+
+
+def sample_layer(image: LayerImage, *, time_index: int | None = None) -> str:
+    """Return what the voxels of a layer, or of a time point of it, are known by; reads a few planes: for a thread."""
+
+    def read(channel: int, z: int) -> Any:
+        if image.role is not None:
+            return np.asarray(image.data[channel if image.role == "channels" else time_index or 0, z])
+        return np.asarray(image.data if image.data.ndim == 2 else image.data[z])
+
+    return sample_planes((image.n_channels, *image.shape), image.data.dtype, read)
+
+
+def find_origin(entry: ImageEntry) -> FilePlace | None:
+    """Say where the file that a layer was read from gives the very image of an entry; None: it does not.
+
+    For an image whose voxels did not get into the project. Reads a few planes: for a thread.
+    """
+    if entry.origin is None or entry.sampled is None:
+        return None
+    path = Path(entry.origin)
+    for channel_axis in (None, 0):
+        try:
+            stored, _ = open_volume(path, channel_axis=channel_axis, time_index=entry.time_index)
+            every = tuple(range(stored.n_channels))
+            for taken in (every, *((channel,) for channel in every[1:]), every[:1]):
+                if _sample_channels(stored, taken) == entry.sampled:
+                    return FilePlace(path, channel_axis, entry.channels if taken == every else taken)
+        except (Weak3DError, OSError):
+            continue
+    return None
+
+
+def _sample_channels(volume: Volume, channels: tuple[int, ...]) -> str:
+    shape = (len(channels), *volume.shape)
+    return sample_planes(shape, volume.data.dtype, lambda n, z: np.asarray(volume.data[channels[n], z]))
 
 
 def _equal(first: NDArray[Any], second: NDArray[Any]) -> bool:

@@ -194,7 +194,10 @@ class Training(QObject):
         return model
 
     def _images_to_learn_from(self, project: Project) -> tuple[str, ...]:
-        """All annotated images that the user has not left out; the one in work comes first."""
+        """All annotated images that the user has not left out; the one in work comes first.
+
+        What was annotated once and is empty now gives nothing to learn; that is said.
+        """
         assert self._desk.work is not None
         here, kind = self._desk.work.image_id, self._desk.tool.kind
         left_out = self._desk.panels.project.left_out
@@ -203,6 +206,11 @@ class Training(QObject):
             for entry in project.images
             if entry.id not in {here, *left_out} and project.annotations(entry.id, kind).revision() > 0
         ]
+        empty = [image_id for image_id in others if project.annotations(image_id, kind).is_empty()]
+        if empty:
+            names = ", ".join(project.image(image_id).name for image_id in empty)
+            self._desk.say(f"Nothing is annotated on {names} any more: trained without")
+        others = [image_id for image_id in others if image_id not in empty]
         return tuple(others) if here in left_out and others else (here, *others)
 
     def _on_begun(self) -> None:

@@ -173,7 +173,7 @@ class SlicesTool(QObject):
     def complete_shown(self) -> None:
         """Mark the shown slice as complete; a complete one no longer."""
         session, shown = self._session, self._shown()
-        if session is None or shown is None:
+        if session is None or shown is None or not session.layer.editable:  # it is locked
             return
         if shown in session.state.complete:
             self.uncomplete(shown)
@@ -284,6 +284,7 @@ class SlicesTool(QObject):
         keys.bind(layer, self)
         keys.bind(self._image_layer, self, names=keys.ON_IMAGE)
         self._session = session
+        layer.editable = True  # it may have been locked, in a project that could only be looked at
         layer.n_edit_dimensions = 2
         if layer.mode == "pan_zoom":
             self.take_brush(2 if state.paint == "classes" else max(1, int(layer.data.max()) + 1))
