@@ -332,9 +332,7 @@ class Controller(QObject):
             self.projects.changed.emit()
 
     def _show_trained(self, model_id: str) -> None:
-        self.applying.segment_trained(
-            model_id, image_id=self.training.image_id, show=lambda each: self.restoring.show_image(each)
-        )
+        self.applying.segment_trained(model_id, image_id=self.training.image_id, show=self.restoring.show_image)
 
     # ---- the window
 
@@ -368,14 +366,14 @@ class Controller(QObject):
         return False
 
 
-def _short(name: str) -> str:
-    """Write a name so that a button does not widen the dock."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
-
-
 def _is_by_hand(window: Any, event: QEvent) -> bool:
     """Whether the user closes the window, also from napari's menu; ``viewer.close()`` hides what is in it first."""
     return bool(event.spontaneous()) or not window._qt_viewer.isHidden()
+
+
+def _short(name: str) -> str:
+    """Write a name so that a button does not widen the dock."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
 
 
 def controller_of(viewer: Any) -> Controller:
