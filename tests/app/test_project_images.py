@@ -376,8 +376,8 @@ def test_missing_image_of_a_project_that_is_read_only_is_named(filed, reopen, qt
     file.unlink()
     with Project.open(folder):
         again = reopen(folder)
-        said = again.panels.project.bar._messages
-        qtbot.waitUntil(lambda: any(f"cells is not at {file}" in each.text for each in said), timeout=LONG)
+        bar = again.panels.project.bar
+        qtbot.waitUntil(lambda: any(f"cells is not at {file}" in each.text for each in bar._messages), timeout=LONG)
 
 
 def test_folder_that_is_an_image_is_looked_for_as_a_folder(reopen, image, tmp_path, monkeypatch, qtbot):

@@ -205,6 +205,7 @@ class Projects(QObject):
         project.close()
 
         def done(carried: _Carried) -> None:
+            recent.remember(old, closed=True)
             if not self._reopen(folder):
                 return
             self._settle_in(carried)
