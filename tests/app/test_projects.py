@@ -224,3 +224,54 @@ def test_project_that_napari_was_killed_in_is_offered_before_the_last_one(make, 
 
 
 # ---- a disk that says no
+
+
+def test_tool_that_cannot_be_saved_is_stayed_with(painting, full_disk, qtbot):
+    paint(painting, 2)
+    painting.choose_tool("centroids")
+    assert painting.desk.tool.method == "slices"
+    assert painting.panels.tool.chooser.currentData() == "slices"
+    assert painting.desk.tool.paint_layer.data.any()
+    assert "could not be saved" in painting.panels.train.messages.current.text
+    full_disk.undo()
+    painting.choose_tool("centroids")
+    painting.choose_tool("slices")
+    assert painting.desk.tool.paint_layer.data[2].any()
+
+
+def test_image_that_cannot_be_saved_is_stayed_with(painting, full_disk, qtbot):
+    paint(painting, 2)
+    begun = painting.desk.work
+    other = np.random.default_rng(4).integers(0, 255, SHAPE).astype(np.uint8)
+    painting.images.choose(painting.viewer.add_image(other, name="second"))
+    painting.images.begin()
+    qtbot.waitUntil(lambda: not painting.desk.unsettled)
+    assert painting.desk.work == begun
+    assert painting.desk.tool.paint_layer.data.any()
+    painting.new_project()
+    assert painting.desk.project is not None
+    painting.viewer.layers.remove(begun.layer)
+    assert painting.desk.tool.paint_layer.data.any()
+
+
+def test_full_disk_is_forgotten_when_the_paint_is_saved(painting):
+    painting.desk.autosave.failed.emit(StorageError("the disk is full"))
+    assert "disk is full" in painting.panels.train.messages.current.text
+    painting.desk.autosave.saved.emit(2)
+    assert painting.panels.train.messages.current.text == "What you annotated is saved again"
+
+
+@pytest.mark.parametrize("tool", ["slices", "centroids", "boxes"])
+def test_copy_of_a_read_only_project_can_be_annotated(painting, make, tmp_path, qtbot, tool):
+    paint(painting, 2)
+    painting.projects.write()
+    second = make()
+    second.open_project(painting.desk.project.folder)
+    qtbot.waitUntil(lambda: second.desk.work is not None)
+    second.choose_tool(tool)
+    assert second.desk.project.read_only
+    second.projects.save_as(tmp_path / "mine")
+    qtbot.waitUntil(lambda: not second.projects.carrying)
+    assert not second.desk.project.read_only
+    layer = second.desk.tool.paint_layer if tool == "slices" else second.viewer.layers.selection.active
+    assert layer.editable

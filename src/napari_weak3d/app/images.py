@@ -52,6 +52,7 @@ class Images(QObject):
         self.shown = ShownImages(desk.layers)
         self._advice = FileAdvice(desk, on_advice=self._on_advice)
         self._watched: Any = None
+        self._locked = False
         panel = desk.panels.image
         panel.layer_chosen.connect(self._on_layer_chosen)
         panel.role_chosen.connect(lambda role: self._settle_choice(role=role))
@@ -66,7 +67,7 @@ class Images(QObject):
             tool.changed.connect(self._follow_paint)
         projects.closing.connect(self.end)
         projects.moving.connect(lambda: self._write(desk.autosave.unwatch))
-        projects.moved.connect(self.watch_again)
+        projects.moved.connect(self._on_moved)
         self.refresh()
 
     @property
@@ -281,11 +282,11 @@ class Images(QObject):
         Raises
         ------
         Weak3DError
-            The annotation cannot be read, or does not fit.
+            The annotation cannot be read, or does not fit, or what is painted now cannot be saved: it is stayed with.
         """
         desk, project = self._desk, self._desk.project
         assert project is not None
-        self.end()
+        self._leave()
         store = project.annotations(image_id, desk.tool.kind)
         annotation = read_annotation(store, name=project.image(image_id).name, say=desk.say)
         desk.tool.begin(layer, annotation, state=store.state())
@@ -296,7 +297,8 @@ class Images(QObject):
         desk.layers.follow(layer, time_index=time_index)
         if desk.viewer.dims.ndisplay == 2 and desk.layers.shown_slice() is None:
             desk.layers.go_to((0, desk.layers.grid_of(layer).shape[0] // 2), layer)  # another image was looked at
-        if project.read_only:
+        self._locked = project.read_only
+        if self._locked:
             desk.tool.lock()  # it would be lost
         self.watch_again()
         self.refresh()
@@ -309,22 +311,29 @@ class Images(QObject):
         Raises
         ------
         Weak3DError
-            There is no tool for this method.
+            There is no tool for this method, or what is painted cannot be saved: it is stayed with.
         """
         desk, work = self._desk, self._desk.work
         if method == desk.tool.method:
             return
         if method not in desk.tools:
             raise Weak3DError(f"there is no tool for {method} here: {', '.join(desk.tools)}", where="method")
-        self.end()
+        self._leave()
         desk.choose_tool(method)
         if work is not None and desk.project is not None:
             self._write(lambda: self.begin_on(work.layer, work.image_id, time_index=work.time_index))
         self.refresh()
         self._projects.changed.emit()
 
+    def _leave(self) -> None:
+        """Stop painting, to go on elsewhere; raises UnsavedError before that where the disk says no."""
+        if self._desk.work is not None:
+            self._projects.ensure_written()
+            self._desk.autosave.let_go()
+            self.end()
+
     def end(self) -> None:
-        """Stop painting; what is painted goes to the disk first."""
+        """Stop painting; what is painted goes to the disk first, and is gone where it cannot."""
         if self._desk.work is None:
             return
         self._write(self._desk.autosave.unwatch)
@@ -344,6 +353,14 @@ class Images(QObject):
         self._watched = layer
         self._write(lambda: desk.autosave.watch(layer, store, desk.tool.state, shown=desk.layers.shown_slice))
 
+    def _on_moved(self) -> None:
+        """Go on at the new place; what could only be looked at may be painted on there."""
+        work, project = self._desk.work, self._desk.project
+        if self._locked and work is not None and project is not None and not project.read_only:
+            self._write(lambda: self.begin_on(work.layer, work.image_id, time_index=work.time_index))
+        else:
+            self.watch_again()
+
     def _write(self, write: Callable[[], object]) -> None:
         try:
             write()
@@ -359,7 +376,12 @@ class Images(QObject):
         work = self._desk.work
         if work is None or layer is not work.layer:
             return
-        self.end()
+        try:
+            self._leave()
+        except Weak3DError as error:
+            text = f"{layer.name} was removed from the viewer, and {error.message}"
+            self._desk.ask(text, {"Show it again": lambda: self._desk.viewer.add_layer(layer)})
+            return
         self._desk.ask(
             f"{layer.name} was removed from the viewer. What you painted on it is in the project.",
             {"Show it again": lambda: self._show_again(layer, work), "Fine": lambda: None},

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_weak3d.app import recent
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.message_bar import Question
-from napari_weak3d.errors import Weak3DError
+from napari_weak3d.errors import UnsavedError, Weak3DError
 from napari_weak3d.io.project import ImageEntry, Project, find_source
 from napari_weak3d.io.project.carrying import copy_project, delete_project, move_project
 from napari_weak3d.io.project.leftovers import remove_unused
@@ -102,7 +102,7 @@ class Projects(QObject):
 
     def open(self, folder: Path) -> None:
         """Close what is open and open another project; what goes wrong is said, and the old one is gone on with."""
-        if not self._may_leave():
+        if not self._may_close():
             return
         before = self._desk.project
         if before is not None and folder.absolute() == before.folder and not before.read_only:
@@ -124,7 +124,7 @@ class Projects(QObject):
 
     def begin_anew(self) -> None:
         """Close what is open; the next image begins a new project."""
-        if self._may_leave():
+        if self._may_close():
             self.close()
 
     def save_as(self, folder: Path, *, then: Callable[[], None] = lambda: None) -> None:
@@ -142,6 +142,20 @@ class Projects(QObject):
         except Weak3DError as error:
             return error
         return None
+
+    def ensure_written(self) -> None:
+        """Write what is not on the disk yet, before it is let go of.
+
+        Raises
+        ------
+        UnsavedError
+            It cannot be, or the project is being carried elsewhere: nothing may be let go of now.
+        """
+        if self.carrying:
+            raise UnsavedError(f"{self.carrying}: wait for its end")
+        error = self.write()
+        if error is not None:
+            raise UnsavedError(f"what you annotated could not be saved: {error.message}", value=error)
 
     def close(self) -> None:
         """Close the project; one of ours in which nothing was ever made is removed, unless the disk said no."""
@@ -182,6 +196,17 @@ class Projects(QObject):
             self._desk.end_search()
             return True
         return False
+
+    def _may_close(self) -> bool:
+        """Say no also while what is annotated cannot be saved: closing would lose it."""
+        if not self._may_leave():
+            return False
+        try:
+            self.ensure_written()
+        except UnsavedError as error:
+            self._desk.complain(error)
+            return False
+        return True
 
     def _carry(
         self,

@@ -116,4 +116,4 @@ def test_masks_are_made_around_the_peaks_that_are_nearest_to_clicks(make_learner
     settled = settle_clicks(annotated, peaks, config=config())
     np.testing.assert_allclose(settled.points_vox[0], annotated.points_vox[0] + np.array([0, 1, 1]))
     np.testing.assert_allclose(settled.points_vox[1:], annotated.points_vox[1:])
-    assert settled.cells.distance[tuple(np.rint(settled.points_vox[0]).astype(int))] < 1
+    assert settled.cells.owner[tuple(np.rint(settled.points_vox[0]).astype(int))] == 0

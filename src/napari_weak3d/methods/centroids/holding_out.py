@@ -91,15 +91,18 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     Notes
     -----
     Few clicks decide little: the threshold stays near the usual one unless F1 is clearly better elsewhere, and is the
-    usual one where F1 is poor everywhere. Each curve is doubted by its own number of clicks. It is never above
-    ``HIGHEST``: F1 is flat up there for cells as large as those that were clicked, and falls for smaller ones.
+    usual one where F1 is poor everywhere. To go up, each curve is doubted by its own number of clicks, and the threshold
+    is never above ``HIGHEST``: F1 is flat up there for cells as large as those that were clicked, and falls for smaller
+    ones. To go down, all clicks count together: a threshold that is too low costs a few cells too many, which are seen
+    and deleted more easily than missing ones are found.
     """
     told = [(f1, count) for f1, count in curves if count and f1.max() >= TRUSTED]
     if not told:
         return USUAL
     mean = np.mean([f1 for f1, _ in told], axis=0)
     smooth = np.convolve(np.pad(mean, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-    cost = _PULL * np.mean([1 / count for _, count in told]) * np.abs(THRESHOLDS - USUAL)
+    up, down = np.mean([1 / count for _, count in told]), 1 / max(count for _, count in told)
+    cost = _PULL * np.where(THRESHOLDS > USUAL, up, down) * np.abs(THRESHOLDS - USUAL)
     return float(THRESHOLDS[int(np.argmax(np.where(THRESHOLDS <= HIGHEST, smooth - cost, -np.inf)))])
 
 
