@@ -91,10 +91,10 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     Notes
     -----
     Few clicks decide little: the threshold stays near the usual one unless F1 is clearly better elsewhere, and is the
-    usual one where F1 is poor everywhere. To go up, each curve is doubted by its own number of clicks, and the threshold
-    is never above ``HIGHEST``: F1 is flat up there for cells as large as those that were clicked, and falls for smaller
-    ones. To go down, all clicks count together: a threshold that is too low costs a few cells too many, which are seen
-    and deleted more easily than missing ones are found.
+    usual one where F1 is poor everywhere. To go up, each curve is doubted by its own number of clicks, and the
+    threshold is never above ``HIGHEST``: F1 is flat up there for cells as large as those that were clicked, and falls
+    for smaller ones. To go down, all clicks count together: a threshold that is too low costs a few cells too many,
+    which are seen and deleted more easily than missing ones are found.
     """
     told = [(f1, count) for f1, count in curves if count and f1.max() >= TRUSTED]
     if not told:
