@@ -138,7 +138,7 @@ class BoxesConfig(TrainConfig):
         description="focal, balanced (the hardest negatives), or paper (all anchors alike).",
     )
     roi_size: int = Field(
-        16,
+        12,
         ge=4,
         le=48,
         title="RoI size",
