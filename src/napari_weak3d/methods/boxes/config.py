@@ -152,7 +152,7 @@ class BoxesConfig(TrainConfig):
         description="By how much of their size true boxes are moved to learn masks in.",
     )
     roi_padding: float = Field(
-        0.3, ge=0, le=1, title="RoI padding", description="By how much of its size a box is grown to find its mask in."
+        0.15, ge=0, le=1, title="RoI padding", description="By how much of its size a box is grown to find its mask in."
     )
     deep_masks: bool = Field(
         True,
