@@ -12,6 +12,14 @@ from napari_weak3d.types import Progress
 Job = Generator[Progress, Command | None, str]
 
 
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard():
+    """Whoever runs the tests behind another command, as a shell does with &, has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def count_to(total: int, *, interrupt_at: int = -1) -> Job:
     """Counts; tells what it received; stops after Stop; at one step a person presses Ctrl-C."""
     for step in range(1, total + 1):
