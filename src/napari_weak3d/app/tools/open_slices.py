@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from napari_weak3d.app.tools.keys import KEYS
+from napari_weak3d.app.tools.runs import find_runs
 from napari_weak3d.app.tools.tool import Obstacle, Words
 from napari_weak3d.types import AXES, SliceIndex
 
@@ -56,11 +57,5 @@ def name_all(slices: Sequence[SliceIndex]) -> str:
 
 def _runs(indices: Sequence[int]) -> list[str]:
     """Write three and more in a row as "3 to 5"."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    written = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in runs]
+    written = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in find_runs(indices)]
     return [each for run in written for each in run]

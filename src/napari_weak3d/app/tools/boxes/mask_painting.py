@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_weak3d.app.grid import Grid, labels_on
 from napari_weak3d.app.tools.boxes.crops import inside_of, painted_axis, slices_left
 from napari_weak3d.app.tools.boxes.session import BoxSession
+from napari_weak3d.app.tools.runs import find_runs
 from napari_weak3d.types import AXES, SliceIndex
 
 _OTHERS = "#808080"
@@ -158,11 +159,5 @@ class MaskPainting(QObject):
 
 def spell(indices: list[int]) -> str:
     """Write ascending numbers, runs of them short: "3, 5 to 9"."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in find_runs(indices)]
     return ", ".join(words)
