@@ -1,6 +1,7 @@
 """The app's tests need a Qt binding, napari and, on Linux, a display; without them they are not collected."""
 
 import contextlib
+import gc
 import importlib.util
 import os
 import sys
@@ -16,6 +17,12 @@ _HAS_DISPLAY = not sys.platform.startswith("linux") or any(
 if not (_HAS_QT and _HAS_NAPARI and _HAS_DISPLAY):
     collect_ignore_glob = ["*.py"]
 PATIENCE_MS = 300_000
+
+
+def pytest_collection_finish():
+    """napari's viewer fixture collects garbage three times per test: what was imported need not be searched each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
