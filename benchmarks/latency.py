@@ -8,7 +8,8 @@ complete, its project in a temporary folder with autosave as users have it. A ha
 moves, one each 16 ms, and turns the wheel through the slices. A time runs from the moment an event is due until the
 frame that is drawn after it has been handled is composed into the window and swapped (``QOpenGLWidget.frameSwapped``):
 what a busy main thread keeps waiting counts, the way from X server to screen does not. No event is merged with another.
-One stroke and ten notches before the clock warm the window up, and the child process has torch imported.
+One stroke and ten notches before the clock warm the window up, and the child process has torch imported. Beside that:
+how soon the first preview comes after Train, and how soon Stop is answered and the model so far is kept.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,8 @@ def main() -> None:
             record.put(state, kind, value=value | found["meanwhile"][state][kind])
             rows.append([kind, state, *(f"{value[name]:.3f}" for name in ("median", "p95", "max", "over 0.1 s"))])
     record.put("window", value=found["window"])
+    record.put("training", value=found["training"])
+    print(", ".join(f"{name} {seconds:.2f}" for name, seconds in found["training"].items()))
     print(markdown(["mouse", "meanwhile", "median (s)", "95 %", "max", "share over 0.1 s"], sorted(rows)))
 
 
@@ -83,7 +87,7 @@ def measure(*, strokes: int, notches: int) -> dict[str, Any]:
         stopwatch.time(plan)
     for state in ("idle", "training"):
         if state == "training":
-            begin_training(dock.controller, watch)
+            found["training"] = {"first preview after Train (s)": begin_training(dock.controller, watch)}
         found["seconds"][state], found["meanwhile"][state] = {}, {}
         for kind, plan in plan_both(strokes, notches, size=canvas.size).items():
             desk.layers.go_to((0, _PAINT_IN), layer)
@@ -91,6 +95,7 @@ def measure(*, strokes: int, notches: int) -> dict[str, Any]:
             found["seconds"][state][kind] = stopwatch.time(plan)
             found["meanwhile"][state][kind] = watch.since(before)
             print(state, kind, summarise(found["seconds"][state][kind]), watch.since(before), flush=True)
+    found["training"] |= stop_training(dock.controller)
     dock.controller.kill()
     viewer.close()
     return found
@@ -132,16 +137,28 @@ def paint_slices(desk: Any, layer: Any) -> None:
     paint.mode = "paint"
 
 
-def begin_training(controller: Any, watch: Meanwhile) -> None:
-    """Press Train, longer than the hand takes, and wait until the first preview is there."""
+def begin_training(controller: Any, watch: Meanwhile) -> float:
+    """Press Train, longer than the hand takes, and wait until the first preview is there; seconds that took."""
     controller.panels.train.minutes.setValue(30)
+    before, start = watch.counts(), time.perf_counter()
     controller.train()
     bar = controller.panels.train.messages
     for button in bar.answer_buttons:
         if button.text() == "Only the painted voxels count":
             button.click()
-    before = watch.counts()
     wait_until(lambda: watch.since(before)["previews"] > 0, seconds=600)
+    return time.perf_counter() - start
+
+
+def stop_training(controller: Any) -> dict[str, float]:
+    """Press Stop; seconds until the panel says so, and until the model so far is in the project."""
+    desk, button = controller.desk, controller.panels.train.buttons.stop
+    models, start = len(desk.project.models), time.perf_counter()
+    button.click()
+    wait_until(lambda: not button.isEnabled() or not button.isVisible(), seconds=600)
+    answered = time.perf_counter() - start
+    wait_until(lambda: len(desk.project.models) > models, seconds=600)
+    return {"Stop answered (s)": answered, "model kept after Stop (s)": time.perf_counter() - start}
 
 
 class Meanwhile:

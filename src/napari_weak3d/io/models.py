@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from napari_weak3d.errors import ModelError, StorageError
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_weak3d import __version__
+from napari_weak3d.errors import ConfigError, ModelError, StorageError, VolumeError
+from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.types import Region
 
 MODEL = "model.json"
 SCHEMA = 1
@@ -89,6 +96,57 @@ def read_description(folder: Path) -> dict[str, Any]:
             value=described["schema"],
         )
     return migrate(described)
+
+
+def write_description(folder: Path, parts: Mapping[str, Any], *, method: str) -> None:
+    """Write ``model.json``: what every model says, and the parts of a method's own, which JSON can hold.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written.
+    """
+    described = {"schema": SCHEMA, "method": method, "version": __version__, **parts}
+    with atomic_file(folder / MODEL) as temporary:
+        temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Turn what is raised by a part of ``model.json`` that is missing or cannot be into a ModelError that says so."""
+    try:
+        yield
+    except (ConfigError, VolumeError) as error:
+        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)
+        ) from error
+
+
+def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    """Read all arrays of a model's ``.npz`` file; nothing is unpickled.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged.
+    """
+    try:
+        with np.load(folder / name, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise ModelError(f"the model in {folder} has no {name}: it is incomplete", where=str(folder)) from None
+    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
+        raise ModelError(f"the model's file {folder / name} is damaged: {error}", where=str(folder)) from None
+
+
+def read_region(described: Sequence[Sequence[int]] | None) -> Region | None:
+    """Read a region as JSON holds it: three pairs, or None."""
+    if described is None:
+        return None
+    z, y, x = ((int(low), int(high)) for low, high in described)
+    return z, y, x
 
 
 def migrate(

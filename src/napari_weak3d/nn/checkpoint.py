@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -14,7 +15,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from napari_weak3d.errors import ModelError, StorageError
-from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.atomic import atomic_file, remove_file
+from napari_weak3d.io.models import write_description
 from napari_weak3d.types import Volume
 
 WEIGHTS, LOG, RESUME = "weights.safetensors", "log.csv", "resume.safetensors"
@@ -56,6 +58,49 @@ def make_folder(folder: Path) -> None:
             where=str(folder),
             value=error,
         ) from error
+
+
+def write_networks(
+    folder: Path,
+    parts: Mapping[str, Any],
+    *,
+    method: str,
+    weights: Sequence[Tensors],
+    resume: Sequence[Tensors] | None,
+) -> None:
+    """Write a model's networks and its ``model.json``; that comes last, so a folder with it is whole.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    parts
+        Of ``model.json``, as ``io.models.write_description`` takes them.
+    method
+        The model's.
+    weights
+        The averaged weights of each network.
+    resume
+        What an unfinished training goes on from, of each network; None once it is finished.
+
+    Raises
+    ------
+    StorageError
+        A file cannot be written.
+    """
+    make_folder(folder)
+    save_members(folder / WEIGHTS, weights)
+    if resume is not None:
+        save_members(folder / RESUME, resume)
+    write_description(folder, parts, method=method)
+    if resume is None:
+        remove_file(folder / RESUME)
+
+
+def load_resume(folder: Path, *, fraction: float) -> tuple[dict[str, Tensor], ...] | None:
+    """Read what a training goes on from that used this fraction of its budget; None where it is finished."""
+    file = folder / RESUME
+    return load_members(file) if fraction < 1 and file.exists() else None
 
 
 def save_members(file: Path, members: Sequence[Tensors]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,15 +10,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from napari_weak3d import __version__
-from napari_weak3d.errors import ConfigError, ModelError
-from napari_weak3d.io.atomic import atomic_file, remove_file
-from napari_weak3d.io.models import MODEL, SCHEMA, read_description
+from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.models import damage_told, read_arrays, read_description, read_region
 from napari_weak3d.methods.boxes.anchors import AnchorLayer
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.scheme import Calibration, KnownBoxes, Scheme
-from napari_weak3d.nn.checkpoint import RESUME, WEIGHTS, LogRow, load_members, make_folder, read_log, save_members
-from napari_weak3d.types import Boxes, PaintClass, Region
+from napari_weak3d.nn.checkpoint import (
+    WEIGHTS,
+    LogRow,
+    load_members,
+    load_resume,
+    make_folder,
+    read_log,
+    write_networks,
+)
+from napari_weak3d.types import Boxes, PaintClass
 
 METHOD = "boxes"
 BOXES = "boxes.npz"
@@ -67,14 +72,7 @@ def write_model(folder: Path, stored: Stored) -> None:
     StorageError
         A file cannot be written.
     """
-    make_folder(folder)
-    save_members(folder / WEIGHTS, [stored.weights])
-    if stored.resume is not None:
-        save_members(folder / RESUME, [stored.resume])
-    described = {
-        "schema": SCHEMA,
-        "method": METHOD,
-        "version": __version__,
+    parts = {
         "config": stored.config.model_dump(mode="json"),
         "scheme": asdict(stored.scheme),
         "calibration": None if stored.calibration is None else asdict(stored.calibration),
@@ -82,10 +80,13 @@ def write_model(folder: Path, stored: Stored) -> None:
         "summary": dict(stored.summary),
         "fraction": stored.fraction,
     }
-    with atomic_file(folder / MODEL) as temporary:
-        temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
-    if stored.resume is None:
-        remove_file(folder / RESUME)
+    write_networks(
+        folder,
+        parts,
+        method=METHOD,
+        weights=[stored.weights],
+        resume=None if stored.resume is None else [stored.resume],
+    )
 
 
 def write_drawn(folder: Path, drawn: Sequence[Boxes]) -> None:
@@ -113,7 +114,8 @@ def read_model(folder: Path) -> Stored:
         A file is missing, damaged, of another method or of a newer version.
     """
     described = read_description(folder)
-    try:
+    with damage_told(folder):
+        resume = load_resume(folder, fraction=float(described["fraction"]))
         calibration, fraction = described["calibration"], float(described["fraction"])
         return Stored(
             config=BoxesConfig.from_settings(dict(described["config"])),
@@ -122,16 +124,10 @@ def read_model(folder: Path) -> Stored:
             boxes=_read_known(folder, described["boxes"]),
             weights=load_members(folder / WEIGHTS)[0],
             summary=described["summary"],
-            resume=load_members(folder / RESUME)[0] if fraction < 1 and (folder / RESUME).exists() else None,
+            resume=None if resume is None else resume[0],
             fraction=fraction,
             log=read_log(folder),
         )
-    except ConfigError as error:
-        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)
-        ) from error
 
 
 def _read_scheme(described: Mapping[str, Any]) -> Scheme:
@@ -150,34 +146,22 @@ def _read_scheme(described: Mapping[str, Any]) -> Scheme:
 
 
 def _read_known(folder: Path, described: Sequence[Mapping[str, Any]]) -> tuple[KnownBoxes, ...]:
-    try:
-        with np.load(folder / BOXES, allow_pickle=False) as arrays:
-            drawn = [
-                Boxes(
-                    arrays[f"corners_{index}"],
-                    arrays[f"classes_{index}"],
-                    arrays.get(f"masks_{index}"),
-                    arrays[f"has_mask_{index}"],
-                )
-                for index in range(len(described))
-            ]
-    except FileNotFoundError:
-        raise ModelError(f"the model in {folder} has no {BOXES}: it is incomplete", where=str(folder)) from None
-    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
-        raise ModelError(f"the model's file {folder / BOXES} is damaged: {error}", where=str(folder)) from None
+    arrays = read_arrays(folder, BOXES)
+    drawn = [
+        Boxes(
+            arrays[f"corners_{index}"],
+            arrays[f"classes_{index}"],
+            arrays.get(f"masks_{index}"),
+            arrays[f"has_mask_{index}"],
+        )
+        for index in range(len(described))
+    ]
     return tuple(
         KnownBoxes(
             item["identity"],
             boxes,
-            _read_region(item["region"]),
+            read_region(item["region"]),
             tuple((float(low), float(middle), float(high)) for low, middle, high in item["greys"]),
         )
         for item, boxes in zip(described, drawn, strict=True)
     )
-
-
-def _read_region(described: Sequence[Sequence[int]] | None) -> Region | None:
-    if described is None:
-        return None
-    z, y, x = ((int(lo), int(hi)) for lo, hi in described)
-    return z, y, x

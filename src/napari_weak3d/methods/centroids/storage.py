@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from napari_weak3d import __version__
-from napari_weak3d.errors import ConfigError, ModelError
-from napari_weak3d.io.atomic import atomic_file, remove_file
-from napari_weak3d.io.models import MODEL, SCHEMA, read_description
+from napari_weak3d.io.models import damage_told, read_description, read_region
 from napari_weak3d.methods.centroids.config import CentroidsConfig
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.scheme import Calibration, KnownClicks, Scheme
-from napari_weak3d.nn.checkpoint import RESUME, WEIGHTS, LogRow, load_members, make_folder, read_log, save_members
-from napari_weak3d.types import Region
+from napari_weak3d.nn.checkpoint import (
+    WEIGHTS,
+    LogRow,
+    load_members,
+    load_resume,
+    read_log,
+    write_networks,
+)
 
 METHOD = "centroids"
 
@@ -64,14 +66,7 @@ def write_model(folder: Path, stored: Stored) -> None:
     StorageError
         A file cannot be written.
     """
-    make_folder(folder)
-    save_members(folder / WEIGHTS, stored.weights)
-    if stored.resume is not None:
-        save_members(folder / RESUME, stored.resume)
-    described = {
-        "schema": SCHEMA,
-        "method": METHOD,
-        "version": __version__,
+    parts = {
         "config": stored.config.model_dump(mode="json"),
         "scheme": asdict(stored.scheme),
         "calibration": None if stored.calibration is None else asdict(stored.calibration),
@@ -88,10 +83,7 @@ def write_model(folder: Path, stored: Stored) -> None:
         "summary": dict(stored.summary),
         "fraction": stored.fraction,
     }
-    with atomic_file(folder / MODEL) as temporary:
-        temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
-    if stored.resume is None:
-        remove_file(folder / RESUME)
+    write_networks(folder, parts, method=METHOD, weights=stored.weights, resume=stored.resume)
 
 
 def read_model(folder: Path) -> Stored:
@@ -103,7 +95,7 @@ def read_model(folder: Path) -> Stored:
         A file is missing, damaged, of another method or of a newer version.
     """
     described = read_description(folder)
-    try:
+    with damage_told(folder):
         scheme = dict(described["scheme"])
         scheme["spacing"] = tuple(scheme["spacing"])
         scheme["look"] = CellLook(**scheme["look"])
@@ -116,29 +108,16 @@ def read_model(folder: Path) -> Stored:
             weights=load_members(folder / WEIGHTS),
             has_masks=bool(described["has_masks"]),
             summary=described["summary"],
-            resume=load_members(folder / RESUME) if fraction < 1 and (folder / RESUME).exists() else None,
+            resume=load_resume(folder, fraction=fraction),
             fraction=fraction,
             log=read_log(folder),
         )
-    except ConfigError as error:
-        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)
-        ) from error
 
 
 def _read_clicks(described: Mapping[str, Any]) -> KnownClicks:
     return KnownClicks(
         described["identity"],
         np.array(described["points_vox"], np.float64).reshape(-1, 3),
-        _read_region(described["region"]),
+        read_region(described["region"]),
         tuple((float(low), float(middle), float(high)) for low, middle, high in described["greys"]),
     )
-
-
-def _read_region(described: Sequence[Sequence[int]] | None) -> Region | None:
-    if described is None:
-        return None
-    z, y, x = ((int(lo), int(hi)) for lo, hi in described)
-    return z, y, x

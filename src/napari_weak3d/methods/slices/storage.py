@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,16 +10,22 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from napari_weak3d import __version__
-from napari_weak3d.errors import ConfigError, ModelError, VolumeError
-from napari_weak3d.io.atomic import atomic_file, remove_file
-from napari_weak3d.io.models import MODEL, SCHEMA, read_description
+from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.models import MODEL, damage_told, read_arrays, read_description, read_region
 from napari_weak3d.io.spacing import check_spacing
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.instances import InstanceSettings
 from napari_weak3d.methods.slices.scheme import Calibration, KnownPaint, Scheme
-from napari_weak3d.nn.checkpoint import RESUME, WEIGHTS, LogRow, load_members, make_folder, read_log, save_members
-from napari_weak3d.types import PaintClass, Region, Slices
+from napari_weak3d.nn.checkpoint import (
+    WEIGHTS,
+    LogRow,
+    load_members,
+    load_resume,
+    make_folder,
+    read_log,
+    write_networks,
+)
+from napari_weak3d.types import PaintClass, Slices
 
 METHOD = "slices"
 PAINT = "paint.npz"
@@ -61,14 +66,7 @@ def write_model(folder: Path, stored: Stored) -> None:
     StorageError
         A file cannot be written.
     """
-    make_folder(folder)
-    save_members(folder / WEIGHTS, stored.weights)
-    if stored.resume is not None:
-        save_members(folder / RESUME, stored.resume)
-    described = {
-        "schema": SCHEMA,
-        "method": METHOD,
-        "version": __version__,
+    parts = {
         "config": stored.config.model_dump(mode="json"),
         "scheme": asdict(stored.scheme),
         "calibration": asdict(stored.calibration),
@@ -85,10 +83,7 @@ def write_model(folder: Path, stored: Stored) -> None:
         "summary": dict(stored.summary),
         "fraction": stored.fraction,
     }
-    with atomic_file(folder / MODEL) as temporary:
-        temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
-    if stored.resume is None:
-        remove_file(folder / RESUME)
+    write_networks(folder, parts, method=METHOD, weights=stored.weights, resume=stored.resume)
 
 
 def write_paint(folder: Path, paint: Sequence[KnownPaint]) -> None:
@@ -108,7 +103,7 @@ def read_model(folder: Path) -> Stored:
         A file is missing, damaged, of another method or of a newer version.
     """
     described = read_description(folder)
-    try:
+    with damage_told(folder):
         scheme = dict(described["scheme"])
         scheme["classes"] = tuple(PaintClass(**row) for row in scheme["classes"])
         scheme["spacing"] = tuple(scheme["spacing"])
@@ -123,18 +118,12 @@ def read_model(folder: Path) -> Stored:
             paint=_read_paint(folder, described["paint"], classes=scheme["classes"]),
             weights=load_members(folder / WEIGHTS),
             summary=described["summary"],
-            resume=load_members(folder / RESUME) if fraction < 1 and (folder / RESUME).exists() else None,
+            resume=load_resume(folder, fraction=fraction),
             fraction=fraction,
             log=read_log(folder),
         )
         _check_ranges(stored)
         return stored
-    except (ConfigError, VolumeError) as error:
-        raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)
-        ) from error
 
 
 def _check_ranges(stored: Stored) -> None:
@@ -162,31 +151,18 @@ def _check_ranges(stored: Stored) -> None:
 def _read_paint(
     folder: Path, described: Sequence[Mapping[str, Any]], *, classes: tuple[PaintClass, ...]
 ) -> tuple[KnownPaint, ...]:
-    try:
-        with np.load(folder / PAINT, allow_pickle=False) as arrays:
-            labels = [arrays[f"labels_{index}"] for index in range(len(described))]
-    except FileNotFoundError:
-        raise ModelError(f"the model in {folder} has no {PAINT}: it is incomplete", where=str(folder)) from None
-    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
-        raise ModelError(f"the model's file {folder / PAINT} is damaged: {error}", where=str(folder)) from None
+    arrays = read_arrays(folder, PAINT)
     return tuple(
         KnownPaint(
             item["identity"],
             Slices(
-                array,
+                arrays[f"labels_{index}"],
                 paint=item["paint"],
                 annotated=tuple((int(axis), int(index)) for axis, index in item["annotated"]),
                 classes=classes,
             ),
-            _read_region(item["region"]),
+            read_region(item["region"]),
             tuple((float(low), float(middle), float(high)) for low, middle, high in item.get("greys", ())),
         )
-        for item, array in zip(described, labels, strict=True)
+        for index, item in enumerate(described)
     )
-
-
-def _read_region(described: Sequence[Sequence[int]] | None) -> Region | None:
-    if described is None:
-        return None
-    z, y, x = ((int(lo), int(hi)) for lo, hi in described)
-    return z, y, x
