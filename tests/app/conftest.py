@@ -20,7 +20,7 @@ PATIENCE_MS = 300_000
 
 
 def pytest_collection_finish():
-    """napari's viewer fixture collects garbage three times per test: what was imported need not be searched each time."""
+    """Spare napari's viewer fixture, which collects garbage three times per test, what was imported."""
     gc.collect()
     gc.freeze()
 
