@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from napari_weak3d.io.project import AnnotationState, AnnotationStore
+from napari_weak3d.retouch.blocks import cut_blocks, work_on
 from napari_weak3d.types import IntLabels
 
 Marks: TypeAlias = Mapping[int, IntLabels]
@@ -21,7 +22,8 @@ Marks: TypeAlias = Mapping[int, IntLabels]
 
 def lay_over(labels: IntLabels, marks: Marks) -> IntLabels:
     """Put what is marked into a copy of labels (Z, Y, X) int32."""
-    corrected = np.array(labels, dtype=np.int32)
+    corrected = np.empty(labels.shape, np.int32)
+    work_on(cut_blocks(labels.shape), lambda block: np.copyto(corrected[block], labels[block]))
     for z, plane in marks.items():
         np.copyto(corrected[z], plane - 1, where=plane > 0)
     return corrected
@@ -40,8 +42,12 @@ def find_marks(shown: IntLabels, labels: IntLabels, marks: Marks) -> dict[int, I
         What was marked before. Where ``shown`` is still that, they stay, also where the model says the same by now: it
         may say something else again. What the user has put back as the model says is marked no more.
     """
-    found = {z: _mark_plane(shown[z], labels[z], marks.get(z)) for z in range(len(labels))}
-    return {z: plane for z, plane in found.items() if plane is not None and plane.any()}
+
+    def look(block: slice) -> dict[int, IntLabels | None]:
+        return {z: _mark_plane(shown[z], labels[z], marks.get(z)) for z in range(block.start, block.stop)}
+
+    found = work_on(cut_blocks(labels.shape), look)
+    return {z: plane for planes in found for z, plane in planes.items() if plane is not None and plane.any()}
 
 
 class Corrections:
