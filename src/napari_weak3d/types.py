@@ -18,6 +18,8 @@ SliceIndex: TypeAlias = tuple[int, int]
 """(axis, index): axis 0 is z (an xy plane), 1 is y, 2 is x."""
 Region: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """((z0, z1), (y0, y1), (x0, x1)), voxels, half-open."""
+NOWHERE: Region = ((0, 0), (0, 0), (0, 0))
+"""No voxel."""
 IntLabels: TypeAlias = NDArray[np.int32]
 
 AXES = "zyx"

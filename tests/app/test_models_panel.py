@@ -81,6 +81,13 @@ def test_without_models_the_panel_says_where_they_come_from_and_can_import(panel
     assert heard == [("import",)]
 
 
+def test_clicks_and_boxes_are_used_unless_that_is_unticked(panel, heard):
+    panel.show_models([GOOD])
+    assert panel.uses_known
+    menu_action(panel.apply, "Use its clicks or boxes").trigger()
+    assert (panel.uses_known, heard) == (False, [])
+
+
 @pytest.mark.parametrize("scope", ["image", "project", "folder"])
 def test_apply_names_the_selected_model_and_the_scope(panel, heard, scope):
     panel.show_models([GOOD, HALF])

@@ -13,7 +13,9 @@ from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import new_job_id
 from napari_weak3d.app.results import Results
+from napari_weak3d.errors import Weak3DError
 from napari_weak3d.messages import Failed, Segment
+from napari_weak3d.methods import find_method
 
 _KEPT = 3
 """Predictions of an image that stay in the project, beside those that are corrected."""
@@ -87,15 +89,22 @@ class Applying(QObject):
             self._when_settled = lambda: self._go_on(series)
             desk.say("The image is still being copied into the project; it is segmented when it is there")
             return
-        request = Segment(
-            job=new_job_id(),
-            project=str(project.folder),
-            image=image_id,
-            model=series.model_id,
-            settings={"device": preferences.read().device},
-        )
+        try:
+            desk.autosave.flush()  # what is annotated in it now counts
+            settings = self._settings(project.model(series.model_id).method)
+        except Weak3DError as error:
+            desk.complain(error)
+            return
+        request = Segment(new_job_id(), str(project.folder), image_id, series.model_id, settings)
         lost = (lambda why: self._on_failed(series, why)) if series.n_images > 1 else None
         desk.submit(request, done=lambda result: self._on_done(series, result), lost=lost)
+
+    def _settings(self, method: str) -> dict[str, Any]:
+        settings: dict[str, Any] = {"device": preferences.read().device}
+        use_known = find_method(method).use_known
+        if use_known and not self._desk.panels.models.uses_known:
+            settings[use_known] = False
+        return settings
 
     def _on_done(self, series: _Series, result: dict[str, Any]) -> None:
         desk, project, image_id = self._desk, self._desk.project, series.left.pop(0)

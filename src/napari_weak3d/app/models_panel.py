@@ -116,6 +116,11 @@ class ModelsPanel(QWidget):
             _set_editable(item, editable=not read_only)
         self._update_buttons()
 
+    @property
+    def uses_known(self) -> bool:
+        """Whether what is annotated in an image that is segmented are its objects."""
+        return bool(self.use_known.isChecked())
+
     def _items(self) -> list[QTreeWidgetItem]:
         return [self.list.topLevelItem(row) for row in range(self.list.topLevelItemCount())]
 
@@ -165,6 +170,11 @@ class ModelsPanel(QWidget):
             action = scopes.addAction(title)
             action.setToolTip(tip)
             action.triggered.connect(lambda _=False, scope=scope: self._emit(self.apply_requested, scope))
+        scopes.addSeparator()
+        self.use_known = scopes.addAction("Use its clicks or boxes")
+        self.use_known.setToolTip("Cells that are clicked, or objects that are boxed, in an image need not be found")
+        self.use_known.setCheckable(True)
+        self.use_known.setChecked(True)
         self._rename = more.addAction("Rename")
         self._rename.triggered.connect(lambda: self.list.editItem(self.list.currentItem(), 0))
         self._export = more.addAction("Export...")

@@ -11,7 +11,9 @@ from napari_weak3d.messages import Stop
 from napari_weak3d.methods.centroids.model import CentroidsModel
 from napari_weak3d.metrics import instance_scores
 from napari_weak3d.samples import click_centroids, make_blobs
-from napari_weak3d.types import Centroids, Sample, Volume
+from napari_weak3d.types import NOWHERE, Centroids, Sample, Volume
+
+PART = ((0, 4), (0, 9), (0, 9))
 
 
 @pytest.fixture
@@ -63,6 +65,38 @@ def test_given_clicks_are_centres_of_any_volume(trained, finish):
     _, prediction = finish(CentroidsModel.load(trained).predict(Volume(noise, (2.0, 1.0, 1.0), "um"), clicks=clicks))
     ids = [prediction.labels[3, 10, 10], prediction.labels[8, 30, 30]]
     assert len({0, *ids}) == 3
+
+
+@pytest.mark.slow
+def test_clicks_of_now_count_instead_of_those_of_the_training(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+
+    def clicked(points, **given):
+        annotated = Sample(sample.volume, Centroids(np.array(points, float).reshape(-1, 3)))
+        _, prediction = finish(model.predict(sample.volume, annotated=annotated, **given))
+        return sum(row.score == 1 for row in prediction.objects)
+
+    now = sample.annotation.points_vox[:2] + 0.6
+    assert clicked(now) == 2
+    assert clicked(now, settings={"use_clicks": False}) == 0
+    assert clicked([]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    [(False, None, None), (False, PART, PART), (True, None, NOWHERE), (True, PART, PART)],
+)
+def test_clicks_of_now_are_complete_in_their_region_else_where_they_were_in_the_training(
+    trained, sample, monkeypatch, case
+):
+    is_new, region, complete = case  # in the training all was clicked
+    monkeypatch.setattr(
+        "napari_weak3d.methods.centroids.model.segment_volume", lambda *given, clicks, **settings: iter([clicks])
+    )
+    volume = Volume(sample.volume.data + is_new, sample.volume.spacing, "um")
+    known = next(CentroidsModel.load(trained).predict(volume, annotated=Sample(volume, sample.annotation, region)))
+    assert known.region == complete
 
 
 @pytest.mark.slow

@@ -146,7 +146,8 @@ class CentroidsConfig(TrainConfig):
     use_clicks: bool = Field(
         True,
         title="Use the clicks",
-        description="When a volume of the training is segmented, its own clicks are the centres where it was clicked.",
+        description="The clicks in a volume that is segmented, those of now in a project, else those of the training, "
+        "are centres of its cells.",
     )
     smallest_object: int = Field(
         0, ge=0, le=10**9, title="Smallest object", description="Objects with fewer voxels are left out (voxels)."
