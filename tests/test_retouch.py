@@ -239,6 +239,14 @@ def test_too_small_objects_leave_and_the_others_keep_their_ids():
     assert retoucher.apply(Retouch(smallest=4)).tolist() == np.zeros((1, 1, 8), int).tolist()
 
 
+def test_unsure_objects_leave_and_those_without_a_score_stay():
+    retoucher = Retoucher(row(9, 0, 2, 0, 5, 5), None, scores={9: 0.4, 2: 0.7})
+    assert retoucher.apply(Retouch(least_score=0.4)).tolist() == [[[9, 0, 2, 0, 5, 5]]]
+    assert retoucher.apply(Retouch(least_score=0.5)).tolist() == [[[0, 0, 2, 0, 5, 5]]]
+    assert retoucher.apply(Retouch(least_score=1.0, smallest=2)).tolist() == [[[0, 0, 0, 0, 5, 5]]]
+    assert retoucher.apply(Retouch()).tolist() == [[[9, 0, 2, 0, 5, 5]]]
+
+
 def ball(shape=(7, 9, 9), *, radius=3.2):
     z, y, x = np.indices(shape) - (np.array(shape) // 2)[:, None, None, None]
     return np.where(z**2 + y**2 + x**2 <= radius**2, 3, 0).astype(np.int32)
@@ -428,7 +436,14 @@ def test_background_alone_stays_background(n_channels, settings_):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("threshold", 0.0), ("threshold", 1.0), ("threshold", float("nan")), ("smallest", -1), ("fill_holes", "some")],
+    [
+        ("threshold", 0.0),
+        ("threshold", 1.0),
+        ("threshold", float("nan")),
+        ("smallest", -1),
+        ("fill_holes", "some"),
+        ("least_score", 1.5),
+    ],
 )
 def test_settings_out_of_bounds_are_refused_by_name(field, value):
     with pytest.raises(ConfigError) as caught:

@@ -218,6 +218,8 @@ class Prediction:
         method gives none.
     notes
         What the user should know of how it was made, a sentence each without its end.
+    least_score
+        The score that an object needed; None where the method asks for none.
     """
 
     labels: IntLabels
@@ -227,3 +229,4 @@ class Prediction:
     images: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     probabilities: NDArray[np.float16] | None = None
     notes: tuple[str, ...] = ()
+    least_score: float | None = None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 from napari_weak3d.app.controller import Controller
 from napari_weak3d.io.project import Project, write_prediction
 from napari_weak3d.retouch import Retouch
-from napari_weak3d.types import PaintClass, Prediction
+from napari_weak3d.types import ObjectRow, PaintClass, Prediction
 
 pytestmark = pytest.mark.window
 SHAPE = (6, 24, 28)
@@ -73,10 +74,14 @@ def draw(*, soft=False):
     return labels, share.astype(np.float16)[None]
 
 
-def write(controller, prediction_id, image="a", *, classes=None, table=(), soft=False):
+def write(controller, prediction_id, image="a", *, classes=None, table=(), soft=False, scores=()):
+    """``scores``: of its objects, found with at least 0.3."""
     labels, share = draw(soft=soft)
     project = controller.desk.project
     prediction = Prediction(labels, classes=classes, probabilities=share)
+    if scores:
+        objects = [ObjectRow(i, 1, score, (0, 0, 0), ((0, 0, 0), (1, 1, 1))) for i, score in enumerate(scores, 1)]
+        prediction = replace(prediction, objects=tuple(objects), least_score=0.3)
     model = project.models[0].id
     folder = project.prediction_folder(prediction_id)
     write_prediction(folder, prediction, image_id=image_id(controller, image), model_id=model, class_table=table)
@@ -125,6 +130,45 @@ def test_result_in_a_layer_that_the_user_has_renamed_is_decided_otherwise_in_tha
     assert len(viewer.layers) == n_layers
     assert controller.results.result.layer is layer
     assert not layer.data.any(), "its objects are smaller"
+
+
+def test_unsure_objects_leave_at_once_and_are_out_after_closing_and_opening(
+    controller, make_napari_viewer, fake_jobs, qtbot
+):
+    labels = show(controller, qtbot, FIRST, scores=(0.9, 0.4))
+    controller.panels.result.certainty.slider.setValue(0.5)
+    layer = controller.results.result.layer
+    qtbot.waitUntil(lambda: not (layer.data == 2).any(), timeout=LONG)
+    assert np.array_equal(layer.data == 1, labels == 1)
+    layer.paint((2, 10, 10), 5)
+    folder = controller.desk.project.folder
+    controller.close()
+    again = open_again(make_napari_viewer, fake_jobs, folder)
+    assert wait_for(again, qtbot, FIRST).decided.settings == Retouch(least_score=0.5)
+    assert again.panels.result.certainty.slider.value() == 0.5
+    again.close()
+
+
+@pytest.mark.parametrize(("method", "setting"), [("centroids", "peak_threshold"), ("boxes", "score_threshold")])
+def test_one_press_segments_again_with_another_certainty(controller, fake_jobs, qtbot, method, setting):
+    show(controller, qtbot, FIRST, scores=(0.9, 0.4))
+    model = controller.desk.project.add_model("other", method=method, images=())
+    result = controller.results.result
+    result.prediction = replace(result.prediction, model_id=model.id)
+    row = controller.panels.result.certainty
+    row.slider.setValue(0.1)
+    row.again.click()
+    request = fake_jobs.request
+    assert (request.model, request.image) == (model.id, result.entry.id)
+    assert request.settings == {"device": "auto", setting: 0.1}
+
+
+def test_a_result_without_its_model_cannot_be_made_again(controller, fake_jobs, qtbot):
+    show(controller, qtbot, FIRST, scores=(0.9, 0.4))
+    controller.models.remove(controller.desk.project.models[0].id)
+    controller.applying.segment_again(0.2)
+    assert fake_jobs.requests == []
+    assert "not in the project any more" in controller.panels.train.messages._messages[-1].text
 
 
 # ---- corrections

@@ -23,11 +23,12 @@ _KEPT = 3
 
 @dataclass
 class _Series:
-    """Images that are segmented with one model: all, those that are left, and which could not be, and why."""
+    """Images that are segmented with one model: all, those that are left, how, and which could not be, and why."""
 
     model_id: str
     n_images: int
     left: list[str]
+    settings: dict[str, Any] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
@@ -39,6 +40,7 @@ class Applying(QObject):
         self._desk, self._images, self._results = desk, images, results
         self._when_settled: Callable[[], None] | None = None
         images.settled.connect(self._on_settled)
+        desk.panels.result.segment_again_requested.connect(self.segment_again)
 
     def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
         """Segment images of the project with a model, one after the other, and show each that is in the viewer.
@@ -76,6 +78,18 @@ class Applying(QObject):
         else:
             self.segment(model_id, images=(self._desk.work.image_id,))
 
+    def segment_again(self, least_score: float) -> None:
+        """Segment the image of the result that the panel is about anew, with its model and another least score."""
+        result, project = self._results.result, self._desk.project
+        if result is None or project is None:
+            return
+        model = next((each for each in project.models if each.id == result.prediction.model_id), None)
+        if model is None:
+            self._desk.say("The model of this result is not in the project any more: apply another one", "warning")
+            return
+        settings = {find_method(model.method).least_score: least_score}
+        self._go_on(_Series(model.id, 1, [result.entry.id], settings))
+
     def _go_on(self, series: _Series) -> None:
         """Segment the first of the images that are left."""
         desk, project = self._desk, self._desk.writable_project()
@@ -91,7 +105,7 @@ class Applying(QObject):
             return
         try:
             desk.autosave.flush()  # what is annotated in it now counts
-            settings = self._settings(project.model(series.model_id).method)
+            settings = self._settings(project.model(series.model_id).method) | series.settings
         except Weak3DError as error:
             desk.complain(error)
             return

@@ -215,7 +215,10 @@ class Results(QObject):
         self._watch(result, marks=decided.marks, kept=decided.marks)
         retoucher, panel = decided.retoucher, self._desk.panels.result
         panel.show_result(
-            retoucher.as_predicted, has_threshold=retoucher.has_threshold, extras=tuple(extras_of(result.prediction))
+            retoucher.as_predicted,
+            has_threshold=retoucher.has_threshold,
+            extras=tuple(extras_of(result.prediction)),
+            least_score=result.prediction.least_score,
         )
         wishes = result.wishes if retoucher.has_threshold else {**result.wishes, "threshold": 0.5}
         wanted = replace(decided.settings, **wishes)

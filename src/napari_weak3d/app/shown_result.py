@@ -53,7 +53,9 @@ class Decided:
     @property
     def state(self) -> CorrectedState:
         """What is kept beside the corrections."""
-        return CorrectedState(self.settings.threshold, self.settings.smallest, self.settings.fill_holes)
+        return CorrectedState(
+            self.settings.threshold, self.settings.smallest, self.settings.fill_holes, self.settings.least_score
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +121,11 @@ def open_prediction(project: Project, prediction_id: str) -> Opened:
 def decide(prediction: StoredPrediction, store: AnnotationStore, *, settings: Retouch | None) -> Decided:
     """Prepare a result for other settings; takes seconds. It is decided by ``settings``, None: as it was corrected."""
     labels = np.array(prediction.labels, np.int32)
-    retoucher = Retoucher(labels, prediction.probabilities)
+    scores = {} if prediction.least_score is None else {row.id: row.score for row in prediction.objects}
+    retoucher = Retoucher(labels, prediction.probabilities, scores=scores)
     marks, state = store.read_planes(), store.state()
     if settings is None and isinstance(state, CorrectedState):
-        settings = Retouch(state.threshold, state.smallest, state.fill_holes)
+        settings = Retouch(state.threshold, state.smallest, state.fill_holes, state.least_score)
     if settings is None or settings == retoucher.as_predicted:
         return Decided(retoucher, retoucher.as_predicted, labels, marks)
     return Decided(retoucher, settings, retoucher.apply(settings), marks)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_weak3d.types import IntLabels
 
 Codes: TypeAlias = NDArray[np.uint8]
 
+_NO_SCORES: Mapping[int, float] = MappingProxyType({})
 _AXES: dict[Holes, tuple[int, ...]] = {"closed": (0, 1, 2), "planes": (1, 2)}
 
 
@@ -36,6 +38,8 @@ class Retoucher:
         between its classes other than background a voxel takes the most probable one, whatever the threshold.
         (1, Z, Y, X): one probability of any object, on a scale where ``labels`` was cut at 0.5.
         None: the threshold changes nothing.
+    scores
+        Of objects, 0 to 1, by id; one without a score is sure.
     n_blocks
         In how many parts to work on the volume at once; None: as suits the machine. What comes out is the same.
 
@@ -47,11 +51,17 @@ class Retoucher:
     """
 
     def __init__(
-        self, labels: IntLabels, probabilities: NDArray[np.float16] | None, *, n_blocks: int | None = None
+        self,
+        labels: IntLabels,
+        probabilities: NDArray[np.float16] | None,
+        *,
+        scores: Mapping[int, float] = _NO_SCORES,
+        n_blocks: int | None = None,
     ) -> None:
         self._blocks = cut_blocks(labels.shape, count=n_blocks)
         self._decider = _make_decider(np.ascontiguousarray(labels, dtype=np.int32), probabilities, blocks=self._blocks)
         self.as_predicted = Retouch(smallest=self._decider.smallest)
+        self._scores = scores
         self._step = -1
         self._decision: _Decision | None = None
 
@@ -61,7 +71,7 @@ class Retoucher:
         return not isinstance(self._decider, _Fixed)
 
     def apply(self, settings: Retouch) -> IntLabels:
-        """Make the labels: threshold first, then too small objects leave, then holes are filled.
+        """Make the labels: threshold first, then small and unsure objects leave, then holes are filled.
 
         With classes, the largest of the objects that a lower threshold joins gives its id to the whole; of the parts
         that a higher one leaves the largest keeps the id; what is new is numbered on from the highest id. With objects
@@ -77,7 +87,8 @@ class Retoucher:
         step = round(settings.threshold * STEPS)
         if self._decision is None or step != self._step:
             self._decision, self._step = self._decider.decide(step), step
-        labels = self._decision.labels(smallest=settings.smallest, blocks=self._blocks)
+        unsure = [number for number, score in self._scores.items() if score < settings.least_score]
+        labels = self._decision.labels(smallest=settings.smallest, but=unsure, blocks=self._blocks)
         if settings.fill_holes in _AXES:
             fill_holes(labels, axes=_AXES[settings.fill_holes], blocks=self._blocks)
         return labels
@@ -85,7 +96,7 @@ class Retoucher:
 
 @dataclass(frozen=True, eq=False)
 class _Decision:
-    """Labels before too small objects leave.
+    """Labels before objects leave.
 
     Attributes
     ----------
@@ -101,10 +112,10 @@ class _Decision:
     ids: IntLabels
     sizes: NDArray[np.int64]
 
-    def labels(self, *, smallest: int, blocks: Blocks) -> IntLabels:
-        """(Z, Y, X) ids of the objects of at least so many voxels; an array of its own."""
+    def labels(self, *, smallest: int, but: Sequence[int], blocks: Blocks) -> IntLabels:
+        """(Z, Y, X) ids of the objects of at least so many voxels, but for some; an array of its own."""
         of_object = np.bincount(self.ids, weights=self.sizes)[self.ids]
-        ids = np.where(of_object >= smallest, self.ids, 0)
+        ids = np.where((of_object >= smallest) & ~np.isin(self.ids, but), self.ids, 0)
         labels = np.empty_like(self.pieces)
 
         def look_up(block: slice) -> None:

@@ -29,6 +29,8 @@ class Retouch:
         "keep": none. "closed": those that an object encloses on all sides. "planes": those that it encloses in their z
         plane; a superset, which also fills tunnels along z, cavities that the end of the stack cuts open, and the
         meshes of a net that lies in the plane.
+    least_score
+        Objects whose score is lower are left out; 0 to 1.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class Retouch:
     threshold: float = 0.5
     smallest: int = 0
     fill_holes: Holes = "keep"
+    least_score: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 / STEPS <= self.threshold <= 1 - 1 / STEPS:  # NaN is refused, too
@@ -56,4 +59,10 @@ class Retouch:
                 f"fill_holes = {self.fill_holes!r}: give one of {', '.join(get_args(Holes))}",
                 where="fill_holes",
                 value=self.fill_holes,
+            )
+        if not 0 <= self.least_score <= 1:
+            raise ConfigError(
+                f"least_score = {self.least_score}: give a number from 0 to 1",
+                where="least_score",
+                value=self.least_score,
             )

@@ -147,7 +147,8 @@ def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, 
     _, prediction = finish(model.predict(sample.volume))
     assert sum(row.score == 1 for row in prediction.objects) == 3
     _, without = finish(model.predict(sample.volume, settings={"use_boxes": False}))
-    assert all(row.score < 1 for row in without.objects)
+    assert all(model.score_threshold <= row.score < 1 for row in without.objects)
+    assert without.least_score == model.score_threshold
 
 
 @pytest.mark.slow

@@ -114,6 +114,15 @@ def test_the_maps_come_with_the_labels_and_no_object_lies_below_a_half(trained, 
 
 
 @pytest.mark.slow
+def test_a_prediction_says_how_sure_its_objects_had_to_be(trained, finish, cells):
+    model = CentroidsModel.load(trained)
+    for settings, least in (({}, model.peak_threshold), ({"peak_threshold": 0.07}, 0.07)):
+        _, prediction = finish(model.predict(cells, settings=settings))
+        assert prediction.least_score == least
+        assert all(row.score >= least for row in prediction.objects)
+
+
+@pytest.mark.slow
 def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish, tmp_path):
     folder = tmp_path / "model"
     finish(CentroidsModel.fit([sample], config=config(steps=8), folder=folder), *[None] * 5, Stop())

@@ -74,7 +74,8 @@ def segment_volume(
     centre, mask, inside = split_outputs(out)
     maps = Maps(centre, mask, inside, -sign * view.image[2 * scheme.look.channel])
     seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
-    return _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
+    prediction = _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
+    return replace(prediction, least_score=threshold)
 
 
 def find_seeds(maps: Maps, volume: Volume, *, scheme: Scheme, threshold: float, clicks: KnownClicks | None) -> Peaks:
