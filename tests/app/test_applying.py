@@ -97,6 +97,15 @@ def test_clicks_and_boxes_can_be_left_out(controller, model, fake_jobs, method, 
         fake_jobs.finish(prediction=None, stopped=True)
 
 
+@pytest.mark.parametrize(("method", "settings"), [("centroids", {"responses": True}), ("boxes", {}), ("slices", {})])
+def test_response_maps_can_be_asked_for_of_models_that_have_them(controller, model, fake_jobs, method, settings):
+    project = controller.desk.project
+    other = project.add_model("other", method=method, images=())
+    controller.panels.models.with_responses.setChecked(True)
+    controller.applying.segment(other.id, images=(project.images[0].id,))
+    assert fake_jobs.request.settings == {"device": "auto", **settings}
+
+
 @pytest.fixture
 def searching(controller, fake_jobs):
     """The next slice is searched for."""

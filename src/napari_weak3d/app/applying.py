@@ -115,9 +115,11 @@ class Applying(QObject):
 
     def _settings(self, method: str) -> dict[str, Any]:
         settings: dict[str, Any] = {"device": preferences.read().device}
-        use_known = find_method(method).use_known
-        if use_known and not self._desk.panels.models.uses_known:
-            settings[use_known] = False
+        known, panel = find_method(method), self._desk.panels.models
+        if known.use_known and not panel.uses_known:
+            settings[known.use_known] = False
+        if known.responses and panel.wants_responses:
+            settings[known.responses] = True
         return settings
 
     def _on_done(self, series: _Series, result: dict[str, Any]) -> None:

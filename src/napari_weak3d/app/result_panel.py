@@ -53,6 +53,7 @@ _EXTRAS = {
     "core": "Where the middles of objects are",
     "centres": "How near to the centre of a cell",
     "mask": "How probable it is that there is a cell",
+    "responses": "What in the image made the model see each cell",
     "inside": "How probable it is that there is the inside of a cell, borders left out",
 }
 _THRESHOLD_TIP = "How probable an object must be: lower grows objects, higher shrinks them; 0.5 is the model's own"

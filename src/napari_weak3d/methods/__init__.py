@@ -24,6 +24,8 @@ class MethodInfo:
         The setting that says whether what is annotated in a volume that is segmented are its objects; "": none does.
     least_score
         The setting that says how sure an object must be; "": none does.
+    responses
+        The setting that adds response maps to a prediction; "": none does.
     """
 
     title: str
@@ -32,6 +34,7 @@ class MethodInfo:
     model: str
     use_known: str = ""
     least_score: str = ""
+    responses: str = ""
 
 
 METHODS: dict[str, MethodInfo] = {
@@ -48,6 +51,7 @@ METHODS: dict[str, MethodInfo] = {
         model="napari_weak3d.methods.centroids.model:CentroidsModel",
         use_known="use_clicks",
         least_score="peak_threshold",
+        responses="responses",
     ),
     "boxes": MethodInfo(
         title="3D boxes, masks for a few (Zhao et al.)",

@@ -114,6 +114,19 @@ def test_the_maps_come_with_the_labels_and_no_object_lies_below_a_half(trained, 
 
 
 @pytest.mark.slow
+def test_response_maps_come_on_request_unless_they_are_stopped(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+    progress, prediction = finish(model.predict(sample.volume, settings={"responses": True}))
+    responses = prediction.images["responses"]
+    assert (responses.shape, responses.min(), responses.max()) == (sample.volume.shape, 0, 1)
+    n_tiles = sum(item.message == "segmenting" for item in progress)
+    assert n_tiles < len(progress)
+    commands = [None] * n_tiles + [Stop()]
+    _, without = finish(model.predict(sample.volume, settings={"responses": True}), *commands)
+    assert "responses" not in without.images
+
+
+@pytest.mark.slow
 def test_a_prediction_says_how_sure_its_objects_had_to_be(trained, finish, cells):
     model = CentroidsModel.load(trained)
     for settings, least in (({}, model.peak_threshold), ({"peak_threshold": 0.07}, 0.07)):
