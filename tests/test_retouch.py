@@ -413,6 +413,32 @@ def test_blocks_cover_a_volume_plane_by_plane(count):
     assert all(block.stop > block.start for block in blocks)
 
 
+# A slice at once
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), which=st.tuples(st.integers(0, 2), st.integers(0, 4)), percent=st.integers(50, 90))
+def test_a_sketch_of_objects_that_shrink_holds_what_stays_of_them(seed, which, percent):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.random((1, 6, 5, 7)).astype(np.float16)
+    labels = np.where(probabilities[0] > 0.5, rng.integers(1, 4, (6, 5, 7)), 0).astype(np.int32)
+    retoucher, how = Retoucher(labels, probabilities), Retouch(percent / 100)
+    sketched, whole = retoucher.sketch(how, which), np.take(retoucher.apply(how), which[1], axis=which[0])
+    assert (sketched[whole > 0] == whole[whole > 0]).all()
+    assert not sketched[np.take(labels, which[1], axis=which[0]) == 0].any()
+
+
+def test_a_sketch_is_the_slice_as_it_will_be_where_the_volume_has_but_one():
+    ring = row(0, 0, 0, 2, 2, 2, 0, 3)[0]
+    labels = np.stack([ring * 0, ring, ring * np.array([1, 1, 1, 1, 0, 1, 1, 1]), ring, ring * 0], axis=1)
+    share = np.where(labels == 3, 0.6, 0.9) * (labels > 0)
+    share[0, 2, 2] = 0.4
+    for how in (Retouch(0.3), Retouch(0.7), Retouch(0.3, fill_holes="planes"), Retouch(smallest=5), Retouch(0.4, 5)):
+        retoucher = Retoucher(labels, share.astype(np.float16)[None])
+        retoucher.apply(Retouch())
+        np.testing.assert_array_equal(retoucher.sketch(how, (0, 0)), retoucher.apply(how)[0])
+
+
 # Edges
 
 

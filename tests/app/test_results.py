@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_weak3d.app.controller import Controller
+from napari_weak3d.app.corrections import lay_over, lay_over_slice
+from napari_weak3d.app.shown_result import decide_otherwise
 from napari_weak3d.io.project import Project, write_prediction
 from napari_weak3d.retouch import Retouch
 from napari_weak3d.types import ObjectRow, PaintClass, Prediction
@@ -169,6 +172,85 @@ def test_a_result_without_its_model_cannot_be_made_again(controller, fake_jobs, 
     controller.applying.segment_again(0.2)
     assert fake_jobs.requests == []
     assert "not in the project any more" in controller.panels.train.messages._messages[-1].text
+
+
+# ---- the slice in view first
+
+
+@pytest.fixture
+def held(controller, viewer, qtbot, monkeypatch):
+    """Sketches are made of small results, too; what a thread decides comes when the test lets it."""
+    show(controller, qtbot, FIRST, soft=True, scores=(0.9, 0.4))
+    qtbot.waitUntil(lambda: bool(controller.results.result.rows), timeout=LONG)  # measured: no thread is busy
+    viewer.dims.set_point(0, 2)
+    monkeypatch.setattr("napari_weak3d.app.sketch.LARGE", 0)
+    let_go = threading.Event()
+    monkeypatch.setattr(
+        "napari_weak3d.app.results.decide_otherwise",
+        lambda *given, **how: (let_go.wait(LONG / 1000), decide_otherwise(*given, **how))[1],
+    )
+    yield let_go
+    let_go.set()
+
+
+def test_the_slice_in_view_answers_before_the_rest_and_to_every_wish(controller, held, qtbot):
+    layer = controller.results.result.layer
+    controller.results.retouch(Retouch(0.2))
+    qtbot.waitUntil(lambda: layer.data[2, 20, 16] == 2, timeout=LONG)  # grown
+    assert layer.data[3, 20, 16] == 0
+    controller.results.retouch(Retouch(0.2, least_score=0.5))
+    assert not (layer.data[2] == 2).any()
+    assert (layer.data[3] == 2).any()
+    held.set()
+    qtbot.waitUntil(lambda: controller.results.result.decided.settings.least_score == 0.5, timeout=LONG)
+    assert not (layer.data == 2).any()
+    assert stored(controller, FIRST) == ()  # a sketch is no correction
+    controller.results.forget()
+    assert stored(controller, FIRST) == ()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_corrections_lie_over_a_slice_as_over_the_whole(axis):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, (3, 4, 5)).astype(np.int32)
+    marks = {z: (rng.integers(0, 3, (4, 5)) * 7).astype(np.int32) for z in (0, 2)}
+    whole = lay_over(labels, marks)
+    for index in range(labels.shape[axis]):
+        found = lay_over_slice(np.take(labels, index, axis=axis), marks, (axis, index))
+        np.testing.assert_array_equal(found, np.take(whole, index, axis=axis))
+
+
+def test_what_is_painted_on_a_sketch_or_before_it_stays(controller, held, qtbot):
+    layer = controller.results.result.layer
+    layer.paint((3, 10, 10), 5)
+    controller.results.retouch(Retouch(0.2))
+    qtbot.waitUntil(lambda: layer.data[2, 20, 16] == 2, timeout=LONG)
+    layer.paint((2, 10, 10), 6)
+    held.set()
+    qtbot.waitUntil(lambda: controller.results.result.decided.settings == Retouch(0.2), timeout=LONG)
+    assert (layer.data[3, 10, 10], layer.data[2, 10, 10], layer.data[3, 20, 16]) == (5, 6, 2)
+    qtbot.waitUntil(lambda: stored(controller, FIRST) == (2, 3), timeout=LONG)
+    controller.results.retouch(Retouch(0.2, least_score=1.0))
+    qtbot.waitUntil(lambda: not (layer.data == 1).any(), timeout=LONG)
+    assert sorted(np.unique(layer.data)) == [0, 5, 6]
+
+
+def test_leaving_a_result_that_is_being_decided_keeps_what_is_painted_and_nothing_else(
+    controller, held, make_napari_viewer, fake_jobs, qtbot
+):
+    layer = controller.results.result.layer
+    controller.results.retouch(Retouch(0.2))
+    qtbot.waitUntil(lambda: layer.data[2, 20, 16] == 2, timeout=LONG)
+    layer.paint((2, 10, 10), 6)
+    expected, _ = draw()
+    folder = controller.desk.project.folder
+    controller.close()
+    held.set()
+    again = open_again(make_napari_viewer, fake_jobs, folder)
+    found = wait_for(again, qtbot, FIRST).layer.data
+    assert np.array_equal(found[found != 6], expected[found != 6])
+    assert found[2, 10, 10] == 6
+    again.close()
 
 
 # ---- corrections

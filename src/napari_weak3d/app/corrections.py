@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_weak3d.io.project import AnnotationState, AnnotationStore
 from napari_weak3d.retouch.blocks import cut_blocks, work_on
-from napari_weak3d.types import IntLabels
+from napari_weak3d.types import IntLabels, SliceIndex
 
 Marks: TypeAlias = Mapping[int, IntLabels]
 """(Y, X) int32 by z; planes without a mark may be left out."""
@@ -27,6 +27,18 @@ def lay_over(labels: IntLabels, marks: Marks) -> IntLabels:
     for z, plane in marks.items():
         np.copyto(corrected[z], plane - 1, where=plane > 0)
     return corrected
+
+
+def lay_over_slice(labels: IntLabels, marks: Marks, which: SliceIndex) -> IntLabels:
+    """Put what is marked into labels (rows, columns) int32 of one slice, in place; returns them."""
+    axis, index = which
+    for z, plane in marks.items():
+        if axis == 0 and z == index:
+            np.copyto(labels, plane - 1, where=plane > 0)
+        elif axis > 0:
+            line = np.take(plane, index, axis=axis - 1)
+            np.copyto(labels[z], line - 1, where=line > 0)
+    return labels
 
 
 def find_marks(shown: IntLabels, labels: IntLabels, marks: Marks) -> dict[int, IntLabels]:

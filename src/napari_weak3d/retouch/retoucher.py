@@ -15,7 +15,7 @@ from napari_weak3d.retouch.components import Components, find_components
 from napari_weak3d.retouch.flood import Flood
 from napari_weak3d.retouch.holes import fill_holes
 from napari_weak3d.retouch.settings import HALF, STEPS, Holes, Retouch
-from napari_weak3d.types import IntLabels
+from napari_weak3d.types import IntLabels, SliceIndex
 
 Codes: TypeAlias = NDArray[np.uint8]
 
@@ -93,6 +93,35 @@ class Retoucher:
             fill_holes(labels, axes=_AXES[settings.fill_holes], blocks=self._blocks)
         return labels
 
+    def sketch(self, settings: Retouch, which: SliceIndex) -> IntLabels:
+        """Make a slice at once, about as it will be; may be called while another thread is in :meth:`apply`.
+
+        Which voxels belong to an object is right but for what only the whole volume tells: what leaves as a small
+        part, holes that are closed in 3D, and what grows in from other slices. Objects that fall apart or join keep
+        their ids.
+
+        Returns
+        -------
+        IntLabels
+            (rows, columns) int32 of the slice: the lower of the two axes comes first.
+        """
+        axis, index = which
+        decider, decision, step = self._decider, self._decision, round(settings.threshold * STEPS)
+        labels: IntLabels = np.take(decider.labels, index, axis=axis)[None]
+        whole = cut_blocks(labels.shape, count=1)
+        if decider.codes is not None and step != HALF:
+            codes = np.take(decider.codes, index, axis=axis)[None]
+            shrunk = np.where(codes > step, labels, 0)
+            labels = shrunk if step > HALF else Flood(labels, codes, blocks=whole).at(step)
+        leaves = [number for number, score in self._scores.items() if score < settings.least_score]
+        if decision is not None:
+            leaves += np.flatnonzero(np.bincount(decision.ids, weights=decision.sizes) < settings.smallest).tolist()
+        labels[np.isin(labels, leaves)] = 0
+        if settings.fill_holes == "planes" and axis == 0:
+            fill_holes(labels, axes=_AXES["planes"], blocks=whole)
+        sketched: IntLabels = labels[0]
+        return sketched
+
 
 @dataclass(frozen=True, eq=False)
 class _Decision:
@@ -135,9 +164,10 @@ def _decide_for(labels: IntLabels, *, blocks: Blocks) -> _Decision:
 class _Fixed:
     """Labels without probabilities: one decision, whatever the threshold."""
 
-    smallest = 0
+    smallest, codes = 0, None
 
     def __init__(self, labels: IntLabels, *, blocks: Blocks) -> None:
+        self.labels = labels
         self._decision = _decide_for(labels, blocks=blocks)
 
     def decide(self, step: int) -> _Decision:
@@ -150,9 +180,9 @@ class _Classes:
     """Objects as connected voxels of a class; codes say up to which step a voxel is not background."""
 
     def __init__(self, labels: IntLabels, shares: NDArray[np.float16], *, blocks: Blocks) -> None:
-        self._labels, self._blocks = labels, blocks
+        self.labels, self._blocks = labels, blocks
         self._old_sizes, self._old_places = survey(labels, blocks=blocks)
-        self._codes, self._best = _rank_classes(shares, blocks=blocks)
+        self.codes, self._best = _rank_classes(shares, blocks=blocks)
         dropped = self._components(HALF, but=labels)
         sizes, _ = survey(dropped.parts, blocks=blocks)
         self.smallest = int(dropped.sum_up(sizes).max(initial=-1)) + 1 if dropped.count else 0
@@ -163,7 +193,7 @@ class _Classes:
         sizes_of_parts, places = survey(found.parts, blocks=self._blocks)
         sizes = found.sum_up(sizes_of_parts)
         if step >= HALF:  # a component lies in one old object, or in none
-            old = found.spread(self._labels.reshape(-1)[places])
+            old = found.spread(self.labels.reshape(-1)[places])
             pairs = _match_largest(np.arange(len(sizes)), old, sizes=sizes)
         else:  # an old object lies in one component
             homes = np.where(self._old_sizes > 0, found.of_part[found.parts.reshape(-1)[self._old_places]], 0)
@@ -179,12 +209,12 @@ class _Classes:
         """What is above a step, and no object of ``but``."""
 
         def read(block: slice) -> NDArray[np.bool_] | NDArray[np.uint8]:
-            mask = self._codes[block] > step
+            mask = self.codes[block] > step
             if but is not None:
                 mask &= but[block] == 0
             return mask if self._best is None else np.where(mask, self._best[block], np.uint8(0))
 
-        return find_components(read, self._codes.shape, blocks=self._blocks)
+        return find_components(read, self.codes.shape, blocks=self._blocks)
 
 
 class _Objects:
@@ -193,9 +223,9 @@ class _Objects:
     smallest = 0
 
     def __init__(self, labels: IntLabels, probability: NDArray[np.float16], *, blocks: Blocks) -> None:
-        self._labels, self._blocks = labels, blocks
-        self._codes = np.empty(labels.shape, np.uint8)
-        work_on(blocks, lambda block: _encode_planes(probability[block], out=self._codes[block]))
+        self.labels, self._blocks = labels, blocks
+        self.codes = np.empty(labels.shape, np.uint8)
+        work_on(blocks, lambda block: _encode_planes(probability[block], out=self.codes[block]))
         self._pieces = find_components(lambda block: labels[block], labels.shape, blocks=blocks)
         self._flood: Flood | None = None
 
@@ -203,20 +233,20 @@ class _Objects:
         """Labels as they are at the half, shrunk above it and grown below it."""
         if step > HALF:
             return self._shrink(step)
-        return _decide_for(self._labels if step == HALF else self._grow(step), blocks=self._blocks)
+        return _decide_for(self.labels if step == HALF else self._grow(step), blocks=self._blocks)
 
     def _shrink(self, step: int) -> _Decision:
         # An id may have several pieces from the start, paint says so: each keeps its largest part. Parts of a piece
         # in two blocks touch where they have the same label.
         found = find_components(
-            lambda block: np.where(self._codes[block] > step, self._labels[block], 0),
-            self._labels.shape,
+            lambda block: np.where(self.codes[block] > step, self.labels[block], 0),
+            self.labels.shape,
             blocks=self._blocks,
         )
         sizes_of_parts, places = survey(found.parts, blocks=self._blocks)
         sizes = found.sum_up(sizes_of_parts)
         piece = found.spread(self._pieces.of_part[self._pieces.parts.reshape(-1)[places]])
-        label_of = found.spread(self._labels.reshape(-1)[places])
+        label_of = found.spread(self.labels.reshape(-1)[places])
         ids = np.zeros(len(sizes), np.int32)
         for number, _ in _match_largest(np.arange(len(sizes)), piece, sizes=sizes):
             ids[number] = label_of[number]
@@ -224,7 +254,7 @@ class _Objects:
 
     def _grow(self, step: int) -> IntLabels:
         if self._flood is None:
-            self._flood = Flood(self._labels, self._codes, blocks=self._blocks)
+            self._flood = Flood(self.labels, self.codes, blocks=self._blocks)
         return self._flood.at(step)
 
 
