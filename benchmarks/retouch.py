@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS / "retouch.json")
     options = parser.parse_args()
-    record = Record(options.out, what="Seconds per move of a slider of the results, one core; median of the repeats.")
+    record = Record(options.out, what="Seconds per move of a slider of the results, all cores; median of the repeats.")
     rows = []
     for shape in SHAPES:
         for kind, draw in (("classes", draw_classes), ("objects", draw_objects)):

@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage import measure
 
 from napari_weak3d.errors import ConfigError
 from napari_weak3d.retouch import Retouch, Retoucher
+from napari_weak3d.retouch.blocks import cut_blocks
+from napari_weak3d.retouch.components import find_components
 
 
 def row(*values, dtype=np.int32):
@@ -236,6 +239,14 @@ def test_too_small_objects_leave_and_the_others_keep_their_ids():
     assert retoucher.apply(Retouch(smallest=4)).tolist() == np.zeros((1, 1, 8), int).tolist()
 
 
+def test_unsure_objects_leave_and_those_without_a_score_stay():
+    retoucher = Retoucher(row(9, 0, 2, 0, 5, 5), None, scores={9: 0.4, 2: 0.7})
+    assert retoucher.apply(Retouch(least_score=0.4)).tolist() == [[[9, 0, 2, 0, 5, 5]]]
+    assert retoucher.apply(Retouch(least_score=0.5)).tolist() == [[[0, 0, 2, 0, 5, 5]]]
+    assert retoucher.apply(Retouch(least_score=1.0, smallest=2)).tolist() == [[[0, 0, 0, 0, 5, 5]]]
+    assert retoucher.apply(Retouch()).tolist() == [[[9, 0, 2, 0, 5, 5]]]
+
+
 def ball(shape=(7, 9, 9), *, radius=3.2):
     z, y, x = np.indices(shape) - (np.array(shape) // 2)[:, None, None, None]
     return np.where(z**2 + y**2 + x**2 <= radius**2, 3, 0).astype(np.int32)
@@ -303,6 +314,131 @@ def test_specks_leave_before_holes_are_filled():
     np.testing.assert_array_equal(result, np.full((1, 5, 5), 2))
 
 
+# In several blocks at a time
+
+
+def largest_first(sizes):
+    return sorted(sizes, key=lambda key: -sizes[key])
+
+
+def plain_classes(labels, shares, *, step):
+    """Components of each class, as one numbering of the whole volume, under the ids of the old objects they are of."""
+    exact = shares.astype(np.float32)
+    best = exact[1:].argmax(axis=0) + 1
+    odds = exact[1:].max(axis=0) / np.maximum(exact[1:].max(axis=0) + exact[0], np.float32(1e-6))
+    classes = np.where(np.ceil(odds * np.float32(100)) > step, best, 0)
+    pieces = measure.label(classes, connectivity=1)
+    overlaps = {}
+    for piece, old in zip(pieces.ravel().tolist(), labels.ravel().tolist(), strict=True):
+        if piece and old:
+            overlaps[piece, old] = overlaps.get((piece, old), 0) + 1
+    counted = pieces if step >= 50 else labels
+    sizes = {pair: (counted == pair[0 if step >= 50 else 1]).sum() for pair in sorted(overlaps)}
+    ids = {}
+    for piece, old in largest_first(sizes):
+        if piece not in ids and old not in ids.values():
+            ids[piece] = old
+    decided = np.zeros_like(labels)
+    new = labels.max() + 1
+    for piece in range(1, pieces.max() + 1):
+        decided[pieces == piece] = ids.get(piece, new)
+        new += piece not in ids
+    return decided
+
+
+def plain_objects(labels, codes, *, step):
+    """Below the half a flood; above it the largest piece that is left of each piece of an object."""
+    if step <= 50:
+        return plain_grow(labels, codes, step=step)
+    before = measure.label(labels, connectivity=1)
+    now = measure.label(np.where(codes > step, labels, 0), connectivity=1)
+    decided = np.zeros_like(labels)
+    for piece in range(1, before.max() + 1):
+        sizes = {each: (now == each).sum() for each in np.unique(now[(before == piece) & (now > 0)]).tolist()}
+        for largest in largest_first(sizes)[:1]:
+            decided[now == largest] = labels[now == largest]
+    return decided
+
+
+def plain_apply(decided, how):
+    """Too small objects leave, then holes are filled."""
+    kept = np.where(np.isin(decided, np.flatnonzero(np.bincount(decided.ravel()) >= how.smallest)), decided, 0)
+    return kept if how.fill_holes == "keep" else plain_fill(kept, only_in_plane=how.fill_holes == "planes")
+
+
+ways = st.builds(
+    Retouch,
+    st.integers(10, 90).map(lambda percent: percent / 100),
+    st.integers(0, 9),
+    st.sampled_from(["keep", "closed", "planes"]),
+)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10_000), n_classes=st.integers(2, 3), n_blocks=st.integers(1, 6), how=ways)
+def test_classes_decided_in_blocks_are_as_decided_at_once(seed, n_classes, n_blocks, how):
+    shares = draw_shares(seed, n_classes=n_classes, shape=(6, 5, 7))
+    labels = decide(shares, smallest=2)
+    expected = plain_apply(plain_classes(labels, shares, step=round(100 * how.threshold)), how)
+    np.testing.assert_array_equal(Retoucher(labels, shares, n_blocks=n_blocks).apply(how), expected)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10_000), n_blocks=st.integers(1, 6), how=ways)
+def test_objects_decided_in_blocks_are_as_decided_at_once(seed, n_blocks, how):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(1, 100, (6, 5, 7))
+    labels = np.where(codes > 50, rng.integers(1, 4, codes.shape), 0).astype(np.int32)
+    retoucher = Retoucher(labels, ((codes - 0.5) / 100).astype(np.float16)[None], n_blocks=n_blocks)
+    expected = plain_apply(plain_objects(labels, codes, step=round(100 * how.threshold)), how)
+    np.testing.assert_array_equal(retoucher.apply(how), expected)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), density=st.floats(0.1, 0.9), n_blocks=st.integers(1, 8))
+def test_components_of_blocks_are_numbered_as_those_of_the_whole(seed, density, n_blocks):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((8, 6, 5)) < density
+    values = np.where(mask, rng.integers(1, 3, mask.shape), 0).astype(np.uint8)
+    blocks = cut_blocks(mask.shape, count=n_blocks)
+    for volume, whole in ((mask, numbered(mask)), (values, measure.label(values, connectivity=1))):
+        found = find_components(lambda block, volume=volume: volume[block], mask.shape, blocks=blocks)
+        np.testing.assert_array_equal(found.of_part[found.parts], whole)
+
+
+@pytest.mark.parametrize("count", [None, 1, 3, 99])
+def test_blocks_cover_a_volume_plane_by_plane(count):
+    blocks = cut_blocks((7, 4, 4), count=count)
+    assert [z for block in blocks for z in range(block.start, block.stop)] == list(range(7))
+    assert all(block.stop > block.start for block in blocks)
+
+
+# A slice at once
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), which=st.tuples(st.integers(0, 2), st.integers(0, 4)), percent=st.integers(50, 90))
+def test_a_sketch_of_objects_that_shrink_holds_what_stays_of_them(seed, which, percent):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.random((1, 6, 5, 7)).astype(np.float16)
+    labels = np.where(probabilities[0] > 0.5, rng.integers(1, 4, (6, 5, 7)), 0).astype(np.int32)
+    retoucher, how = Retoucher(labels, probabilities), Retouch(percent / 100)
+    sketched, whole = retoucher.sketch(how, which), np.take(retoucher.apply(how), which[1], axis=which[0])
+    assert (sketched[whole > 0] == whole[whole > 0]).all()
+    assert not sketched[np.take(labels, which[1], axis=which[0]) == 0].any()
+
+
+def test_a_sketch_is_the_slice_as_it_will_be_where_the_volume_has_but_one():
+    ring = row(0, 0, 0, 2, 2, 2, 0, 3)[0]
+    labels = np.stack([ring * 0, ring, ring * np.array([1, 1, 1, 1, 0, 1, 1, 1]), ring, ring * 0], axis=1)
+    share = np.where(labels == 3, 0.6, 0.9) * (labels > 0)
+    share[0, 2, 2] = 0.4
+    for how in (Retouch(0.3), Retouch(0.7), Retouch(0.3, fill_holes="planes"), Retouch(smallest=5), Retouch(0.4, 5)):
+        retoucher = Retoucher(labels, share.astype(np.float16)[None])
+        retoucher.apply(Retouch())
+        np.testing.assert_array_equal(retoucher.sketch(how, (0, 0)), retoucher.apply(how)[0])
+
+
 # Edges
 
 
@@ -326,7 +462,14 @@ def test_background_alone_stays_background(n_channels, settings_):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("threshold", 0.0), ("threshold", 1.0), ("threshold", float("nan")), ("smallest", -1), ("fill_holes", "some")],
+    [
+        ("threshold", 0.0),
+        ("threshold", 1.0),
+        ("threshold", float("nan")),
+        ("smallest", -1),
+        ("fill_holes", "some"),
+        ("least_score", 1.5),
+    ],
 )
 def test_settings_out_of_bounds_are_refused_by_name(field, value):
     with pytest.raises(ConfigError) as caught:

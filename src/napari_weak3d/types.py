@@ -18,6 +18,8 @@ SliceIndex: TypeAlias = tuple[int, int]
 """(axis, index): axis 0 is z (an xy plane), 1 is y, 2 is x."""
 Region: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """((z0, z1), (y0, y1), (x0, x1)), voxels, half-open."""
+NOWHERE: Region = ((0, 0), (0, 0), (0, 0))
+"""No voxel."""
 IntLabels: TypeAlias = NDArray[np.int32]
 
 AXES = "zyx"
@@ -216,6 +218,8 @@ class Prediction:
         method gives none.
     notes
         What the user should know of how it was made, a sentence each without its end.
+    least_score
+        The score that an object needed; None where the method asks for none.
     """
 
     labels: IntLabels
@@ -225,3 +229,4 @@ class Prediction:
     images: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     probabilities: NDArray[np.float16] | None = None
     notes: tuple[str, ...] = ()
+    least_score: float | None = None

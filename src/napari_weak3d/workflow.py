@@ -103,6 +103,7 @@ def segment(
     settings: Mapping[str, Any] | None = None,
     wanted: Sequence[str] = (),
     clicks: Centroids | None = None,
+    annotated: Sample | None = None,
 ) -> Generator[Progress, Command | None, Prediction]:
     """Segment a volume with a trained model.
 
@@ -118,6 +119,10 @@ def segment(
         Fields of the prediction that must not be None: "classes", "uncertainty", "probabilities".
     clicks
         Centres of cells that are known, for a model of centroids; None: what the model knows of this volume.
+    annotated
+        The volume with what is clicked or boxed in it by now, for a model that learns from such. It counts instead of
+        what the model knows of this volume, unless the settings leave that out. Its region is where it is complete;
+        None: where it was in the training, else nowhere.
 
     Raises
     ------
@@ -132,7 +137,10 @@ def segment(
     if clicks is not None:
         _require_clicks(model, option="--clicks")
         check_apart(clicks, volume)
-    known = {} if clicks is None else {"clicks": clicks}
+    known: dict[str, Any] = {} if clicks is None else {"clicks": clicks}
+    if annotated is not None:
+        _check_known(annotated, model=model)
+        known["annotated"] = annotated
     prediction: Prediction = yield from loaded.predict(volume, settings=settings, **known)
     return prediction
 
@@ -317,6 +325,17 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
                 where="region",
                 value=(low, high),
             )
+
+
+def _check_known(annotated: Sample, *, model: Path) -> None:
+    """Check what is to be used of a volume that is segmented; nothing at all is no mistake here."""
+    found = annotated.annotation
+    if isinstance(found, Slices):
+        raise AnnotationError("painted slices are only learned from: leave them out", where="annotated")
+    if len(found.points_vox if isinstance(found, Centroids) else found.corners):
+        _check_sample(annotated, kind=methods.find_method(read_method(model)).annotation)
+    if isinstance(found, Centroids):
+        check_apart(found, annotated.volume)
 
 
 def _require_clicks(model: Path, *, option: str) -> None:

@@ -77,6 +77,35 @@ def test_applying_to_the_image_in_work_keeps_what_can_be_undone(controller, mode
     assert not controller.desk.tool.paint_layer.data.any()
 
 
+def test_what_was_painted_a_moment_ago_is_on_disk_when_the_image_is_segmented(controller, model, fake_jobs):
+    controller.desk.tool.paint_layer.paint((2, 5, 5), 2)
+    store = controller.desk.project.annotations(controller.desk.work.image_id)
+    assert store.painted_planes() == ()
+    controller.models.apply(model, "image")
+    assert store.painted_planes() == (2,)
+
+
+@pytest.mark.parametrize(("method", "setting"), [("centroids", "use_clicks"), ("boxes", "use_boxes"), ("slices", "")])
+def test_clicks_and_boxes_can_be_left_out(controller, model, fake_jobs, method, setting):
+    project = controller.desk.project
+    other = project.add_model("other", method=method, images=())
+    for used in (True, False):
+        controller.panels.models.use_known.setChecked(used)
+        controller.applying.segment(other.id, images=(project.images[0].id,))
+        left_out = {setting: False} if setting and not used else {}
+        assert fake_jobs.request.settings == {"device": "auto", **left_out}
+        fake_jobs.finish(prediction=None, stopped=True)
+
+
+@pytest.mark.parametrize(("method", "settings"), [("centroids", {"responses": True}), ("boxes", {}), ("slices", {})])
+def test_response_maps_can_be_asked_for_of_models_that_have_them(controller, model, fake_jobs, method, settings):
+    project = controller.desk.project
+    other = project.add_model("other", method=method, images=())
+    controller.panels.models.with_responses.setChecked(True)
+    controller.applying.segment(other.id, images=(project.images[0].id,))
+    assert fake_jobs.request.settings == {"device": "auto", **settings}
+
+
 @pytest.fixture
 def searching(controller, fake_jobs):
     """The next slice is searched for."""

@@ -1,5 +1,7 @@
 """The list of models: what it says of each, and what its buttons ask for."""
 
+from dataclasses import replace
+
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLineEdit
@@ -79,6 +81,21 @@ def test_without_models_the_panel_says_where_they_come_from_and_can_import(panel
     assert not any(button.isEnabled() for button in (panel.apply, panel.train_on, panel.more))
     press(qtbot, panel.import_)
     assert heard == [("import",)]
+
+
+def test_clicks_and_boxes_are_used_unless_that_is_unticked(panel, heard):
+    panel.show_models([replace(GOOD, method="centroids")])
+    assert panel.uses_known
+    menu_action(panel.apply, "Use its clicks or boxes").trigger()
+    assert (panel.uses_known, heard) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "offered"), [("slices", (False, False)), ("centroids", (True, True)), ("boxes", (True, False))]
+)
+def test_apply_offers_what_the_method_knows_of(panel, method, offered):
+    panel.show_models([replace(GOOD, method=method)])
+    assert (panel.use_known.isVisible(), panel.with_responses.isVisible()) == offered
 
 
 @pytest.mark.parametrize("scope", ["image", "project", "folder"])

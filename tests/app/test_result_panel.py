@@ -142,6 +142,40 @@ def test_the_slider_of_sizes_keeps_its_scale_when_the_largest_object_has_left(sh
     assert shown.smallest.slider.value() == shown.smallest.slider.maximum() // 2
 
 
+@pytest.fixture
+def scored(shown, qtbot):
+    """The result of a model that gives scores, made with 0.35; and with what certainty it is asked for again."""
+    shown.show_result(Retouch(), has_threshold=True, extras=(), least_score=0.352)
+    shown.show_objects(measure(4, 100), SPACING, "um")
+    again = []
+    shown.segment_again_requested.connect(again.append)
+    return shown, again
+
+
+def test_a_higher_certainty_is_asked_for_at_once_and_a_lower_one_with_a_press(scored, asked, qtbot):
+    panel, again = scored
+    row = panel.certainty
+    assert (row.isVisible(), row.slider.value(), row.again.isEnabled()) == (True, 0.35, False)
+    row.slider.setValue(0.6)
+    wait_for(qtbot, asked, 1)
+    row.slider.setValue(0.2)
+    wait_for(qtbot, asked, 2)
+    assert asked == [Retouch(least_score=0.6), Retouch()]  # all that there are
+    assert again == []
+    qtbot.mouseClick(row.again, Qt.MouseButton.LeftButton)
+    assert again == [0.2]
+    panel.show_settings(Retouch(least_score=0.5))
+    assert (row.slider.value(), row.again.isEnabled()) == (0.5, True)
+    qtbot.mouseClick(panel.reset, Qt.MouseButton.LeftButton)
+    assert (row.slider.value(), row.again.isEnabled()) == (0.35, False)
+
+
+def test_certainty_is_only_there_where_objects_have_scores(scored):
+    panel, _ = scored
+    panel.show_result(Retouch(), has_threshold=True, extras=())
+    assert not panel.certainty.isVisible()
+
+
 def test_reset_goes_back_to_the_prediction_and_asks_at_once(panel, asked, qtbot):
     start = Retouch(smallest=3)
     panel.show_result(start, has_threshold=True, extras=())
@@ -183,11 +217,12 @@ def test_a_click_in_the_table_chooses_and_a_picked_object_is_selected_silently(s
     assert heard == [1]
 
 
-def test_the_panel_fits_the_dock(shown):
-    assert shown.minimumSizeHint().width() <= 366
+def test_the_panel_fits_the_dock(scored):
+    assert scored[0].minimumSizeHint().width() <= 366
 
 
-def test_everything_to_press_has_a_tooltip(shown):
+def test_everything_to_press_has_a_tooltip(scored):
+    shown, _ = scored
     widgets = (shown.threshold, shown.smallest.slider, shown.smallest.number, shown.holes, shown.reset)
-    buttons = (shown.extras, shown.table, shown.take_over, shown.export)
+    buttons = (shown.extras, shown.table, shown.take_over, shown.export, shown.certainty.slider, shown.certainty.again)
     assert all(widget.toolTip() for widget in widgets + buttons)

@@ -2,15 +2,19 @@
 
 import json
 import shutil
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_weak3d.app.controller import Controller
+from napari_weak3d.app.corrections import lay_over, lay_over_slice
+from napari_weak3d.app.shown_result import decide_otherwise
 from napari_weak3d.io.project import Project, write_prediction
 from napari_weak3d.retouch import Retouch
-from napari_weak3d.types import PaintClass, Prediction
+from napari_weak3d.types import ObjectRow, PaintClass, Prediction
 
 pytestmark = pytest.mark.window
 SHAPE = (6, 24, 28)
@@ -73,10 +77,14 @@ def draw(*, soft=False):
     return labels, share.astype(np.float16)[None]
 
 
-def write(controller, prediction_id, image="a", *, classes=None, table=(), soft=False):
+def write(controller, prediction_id, image="a", *, classes=None, table=(), soft=False, scores=()):
+    """``scores``: of its objects, found with at least 0.3."""
     labels, share = draw(soft=soft)
     project = controller.desk.project
     prediction = Prediction(labels, classes=classes, probabilities=share)
+    if scores:
+        objects = [ObjectRow(i, 1, score, (0, 0, 0), ((0, 0, 0), (1, 1, 1))) for i, score in enumerate(scores, 1)]
+        prediction = replace(prediction, objects=tuple(objects), least_score=0.3)
     model = project.models[0].id
     folder = project.prediction_folder(prediction_id)
     write_prediction(folder, prediction, image_id=image_id(controller, image), model_id=model, class_table=table)
@@ -125,6 +133,124 @@ def test_result_in_a_layer_that_the_user_has_renamed_is_decided_otherwise_in_tha
     assert len(viewer.layers) == n_layers
     assert controller.results.result.layer is layer
     assert not layer.data.any(), "its objects are smaller"
+
+
+def test_unsure_objects_leave_at_once_and_are_out_after_closing_and_opening(
+    controller, make_napari_viewer, fake_jobs, qtbot
+):
+    labels = show(controller, qtbot, FIRST, scores=(0.9, 0.4))
+    controller.panels.result.certainty.slider.setValue(0.5)
+    layer = controller.results.result.layer
+    qtbot.waitUntil(lambda: not (layer.data == 2).any(), timeout=LONG)
+    assert np.array_equal(layer.data == 1, labels == 1)
+    layer.paint((2, 10, 10), 5)
+    folder = controller.desk.project.folder
+    controller.close()
+    again = open_again(make_napari_viewer, fake_jobs, folder)
+    assert wait_for(again, qtbot, FIRST).decided.settings == Retouch(least_score=0.5)
+    assert again.panels.result.certainty.slider.value() == 0.5
+    again.close()
+
+
+@pytest.mark.parametrize(("method", "setting"), [("centroids", "peak_threshold"), ("boxes", "score_threshold")])
+def test_one_press_segments_again_with_another_certainty(controller, fake_jobs, qtbot, method, setting):
+    show(controller, qtbot, FIRST, scores=(0.9, 0.4))
+    model = controller.desk.project.add_model("other", method=method, images=())
+    result = controller.results.result
+    result.prediction = replace(result.prediction, model_id=model.id)
+    row = controller.panels.result.certainty
+    row.slider.setValue(0.1)
+    row.again.click()
+    request = fake_jobs.request
+    assert (request.model, request.image) == (model.id, result.entry.id)
+    assert request.settings == {"device": "auto", setting: 0.1}
+
+
+def test_a_result_without_its_model_cannot_be_made_again(controller, fake_jobs, qtbot):
+    show(controller, qtbot, FIRST, scores=(0.9, 0.4))
+    controller.models.remove(controller.desk.project.models[0].id)
+    controller.applying.segment_again(0.2)
+    assert fake_jobs.requests == []
+    assert "not in the project any more" in controller.panels.train.messages._messages[-1].text
+
+
+# ---- the slice in view first
+
+
+@pytest.fixture
+def held(controller, viewer, qtbot, monkeypatch):
+    """Sketches are made of small results, too; what a thread decides comes when the test lets it."""
+    show(controller, qtbot, FIRST, soft=True, scores=(0.9, 0.4))
+    qtbot.waitUntil(lambda: bool(controller.results.result.rows), timeout=LONG)  # measured: no thread is busy
+    viewer.dims.set_point(0, 2)
+    monkeypatch.setattr("napari_weak3d.app.sketch.LARGE", 0)
+    let_go = threading.Event()
+    monkeypatch.setattr(
+        "napari_weak3d.app.results.decide_otherwise",
+        lambda *given, **how: (let_go.wait(LONG / 1000), decide_otherwise(*given, **how))[1],
+    )
+    yield let_go
+    let_go.set()
+
+
+def test_the_slice_in_view_answers_before_the_rest_and_to_every_wish(controller, held, qtbot):
+    layer = controller.results.result.layer
+    controller.results.retouch(Retouch(0.2))
+    qtbot.waitUntil(lambda: layer.data[2, 20, 16] == 2, timeout=LONG)  # grown
+    assert layer.data[3, 20, 16] == 0
+    controller.results.retouch(Retouch(0.2, least_score=0.5))
+    assert not (layer.data[2] == 2).any()
+    assert (layer.data[3] == 2).any()
+    held.set()
+    qtbot.waitUntil(lambda: controller.results.result.decided.settings.least_score == 0.5, timeout=LONG)
+    assert not (layer.data == 2).any()
+    assert stored(controller, FIRST) == ()  # a sketch is no correction
+    controller.results.forget()
+    assert stored(controller, FIRST) == ()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_corrections_lie_over_a_slice_as_over_the_whole(axis):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, (3, 4, 5)).astype(np.int32)
+    marks = {z: (rng.integers(0, 3, (4, 5)) * 7).astype(np.int32) for z in (0, 2)}
+    whole = lay_over(labels, marks)
+    for index in range(labels.shape[axis]):
+        found = lay_over_slice(np.take(labels, index, axis=axis), marks, (axis, index))
+        np.testing.assert_array_equal(found, np.take(whole, index, axis=axis))
+
+
+def test_what_is_painted_on_a_sketch_or_before_it_stays(controller, held, qtbot):
+    layer = controller.results.result.layer
+    layer.paint((3, 10, 10), 5)
+    controller.results.retouch(Retouch(0.2))
+    qtbot.waitUntil(lambda: layer.data[2, 20, 16] == 2, timeout=LONG)
+    layer.paint((2, 10, 10), 6)
+    held.set()
+    qtbot.waitUntil(lambda: controller.results.result.decided.settings == Retouch(0.2), timeout=LONG)
+    assert (layer.data[3, 10, 10], layer.data[2, 10, 10], layer.data[3, 20, 16]) == (5, 6, 2)
+    qtbot.waitUntil(lambda: stored(controller, FIRST) == (2, 3), timeout=LONG)
+    controller.results.retouch(Retouch(0.2, least_score=1.0))
+    qtbot.waitUntil(lambda: not (layer.data == 1).any(), timeout=LONG)
+    assert sorted(np.unique(layer.data)) == [0, 5, 6]
+
+
+def test_leaving_a_result_that_is_being_decided_keeps_what_is_painted_and_nothing_else(
+    controller, held, make_napari_viewer, fake_jobs, qtbot
+):
+    layer = controller.results.result.layer
+    controller.results.retouch(Retouch(0.2))
+    qtbot.waitUntil(lambda: layer.data[2, 20, 16] == 2, timeout=LONG)
+    layer.paint((2, 10, 10), 6)
+    expected, _ = draw()
+    folder = controller.desk.project.folder
+    controller.close()
+    held.set()
+    again = open_again(make_napari_viewer, fake_jobs, folder)
+    found = wait_for(again, qtbot, FIRST).layer.data
+    assert np.array_equal(found[found != 6], expected[found != 6])
+    assert found[2, 10, 10] == 6
+    again.close()
 
 
 # ---- corrections

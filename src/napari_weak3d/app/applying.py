@@ -13,7 +13,9 @@ from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import new_job_id
 from napari_weak3d.app.results import Results
+from napari_weak3d.errors import Weak3DError
 from napari_weak3d.messages import Failed, Segment
+from napari_weak3d.methods import find_method
 
 _KEPT = 3
 """Predictions of an image that stay in the project, beside those that are corrected."""
@@ -21,11 +23,12 @@ _KEPT = 3
 
 @dataclass
 class _Series:
-    """Images that are segmented with one model: all, those that are left, and which could not be, and why."""
+    """Images that are segmented with one model: all, those that are left, how, and which could not be, and why."""
 
     model_id: str
     n_images: int
     left: list[str]
+    settings: dict[str, Any] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
@@ -37,6 +40,7 @@ class Applying(QObject):
         self._desk, self._images, self._results = desk, images, results
         self._when_settled: Callable[[], None] | None = None
         images.settled.connect(self._on_settled)
+        desk.panels.result.segment_again_requested.connect(self.segment_again)
 
     def segment(self, model_id: str, *, images: tuple[str, ...]) -> None:
         """Segment images of the project with a model, one after the other, and show each that is in the viewer.
@@ -74,6 +78,18 @@ class Applying(QObject):
         else:
             self.segment(model_id, images=(self._desk.work.image_id,))
 
+    def segment_again(self, least_score: float) -> None:
+        """Segment the image of the result that the panel is about anew, with its model and another least score."""
+        result, project = self._results.result, self._desk.project
+        if result is None or project is None:
+            return
+        model = next((each for each in project.models if each.id == result.prediction.model_id), None)
+        if model is None:
+            self._desk.say("The model of this result is not in the project any more: apply another one", "warning")
+            return
+        settings = {find_method(model.method).least_score: least_score}
+        self._go_on(_Series(model.id, 1, [result.entry.id], settings))
+
     def _go_on(self, series: _Series) -> None:
         """Segment the first of the images that are left."""
         desk, project = self._desk, self._desk.writable_project()
@@ -87,15 +103,24 @@ class Applying(QObject):
             self._when_settled = lambda: self._go_on(series)
             desk.say("The image is still being copied into the project; it is segmented when it is there")
             return
-        request = Segment(
-            job=new_job_id(),
-            project=str(project.folder),
-            image=image_id,
-            model=series.model_id,
-            settings={"device": preferences.read().device},
-        )
+        try:
+            desk.autosave.flush()  # what is annotated in it now counts
+            settings = self._settings(project.model(series.model_id).method) | series.settings
+        except Weak3DError as error:
+            desk.complain(error)
+            return
+        request = Segment(new_job_id(), str(project.folder), image_id, series.model_id, settings)
         lost = (lambda why: self._on_failed(series, why)) if series.n_images > 1 else None
         desk.submit(request, done=lambda result: self._on_done(series, result), lost=lost)
+
+    def _settings(self, method: str) -> dict[str, Any]:
+        settings: dict[str, Any] = {"device": preferences.read().device}
+        known, panel = find_method(method), self._desk.panels.models
+        if known.use_known and not panel.uses_known:
+            settings[known.use_known] = False
+        if known.responses and panel.wants_responses:
+            settings[known.responses] = True
+        return settings
 
     def _on_done(self, series: _Series, result: dict[str, Any]) -> None:
         desk, project, image_id = self._desk, self._desk.project, series.left.pop(0)

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 
 from napari_weak3d.io.project import AnnotationState, AnnotationStore
-from napari_weak3d.types import IntLabels
+from napari_weak3d.retouch.blocks import cut_blocks, work_on
+from napari_weak3d.types import IntLabels, SliceIndex
 
 Marks: TypeAlias = Mapping[int, IntLabels]
 """(Y, X) int32 by z; planes without a mark may be left out."""
@@ -21,10 +22,23 @@ Marks: TypeAlias = Mapping[int, IntLabels]
 
 def lay_over(labels: IntLabels, marks: Marks) -> IntLabels:
     """Put what is marked into a copy of labels (Z, Y, X) int32."""
-    corrected = np.array(labels, dtype=np.int32)
+    corrected = np.empty(labels.shape, np.int32)
+    work_on(cut_blocks(labels.shape), lambda block: np.copyto(corrected[block], labels[block]))
     for z, plane in marks.items():
         np.copyto(corrected[z], plane - 1, where=plane > 0)
     return corrected
+
+
+def lay_over_slice(labels: IntLabels, marks: Marks, which: SliceIndex) -> IntLabels:
+    """Put what is marked into labels (rows, columns) int32 of one slice, in place; returns them."""
+    axis, index = which
+    for z, plane in marks.items():
+        if axis == 0 and z == index:
+            np.copyto(labels, plane - 1, where=plane > 0)
+        elif axis > 0:
+            line = np.take(plane, index, axis=axis - 1)
+            np.copyto(labels[z], line - 1, where=line > 0)
+    return labels
 
 
 def find_marks(shown: IntLabels, labels: IntLabels, marks: Marks) -> dict[int, IntLabels]:
@@ -40,8 +54,12 @@ def find_marks(shown: IntLabels, labels: IntLabels, marks: Marks) -> dict[int, I
         What was marked before. Where ``shown`` is still that, they stay, also where the model says the same by now: it
         may say something else again. What the user has put back as the model says is marked no more.
     """
-    found = {z: _mark_plane(shown[z], labels[z], marks.get(z)) for z in range(len(labels))}
-    return {z: plane for z, plane in found.items() if plane is not None and plane.any()}
+
+    def look(block: slice) -> dict[int, IntLabels | None]:
+        return {z: _mark_plane(shown[z], labels[z], marks.get(z)) for z in range(block.start, block.stop)}
+
+    found = work_on(cut_blocks(labels.shape), look)
+    return {z: plane for planes in found for z, plane in planes.items() if plane is not None and plane.any()}
 
 
 class Corrections:

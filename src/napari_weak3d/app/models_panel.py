@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_weak3d.io.project import ModelEntry
+from napari_weak3d.methods import METHODS
 
 _HEIGHT = 140
 """Of the list, pixels; it scrolls inside."""
@@ -116,6 +117,16 @@ class ModelsPanel(QWidget):
             _set_editable(item, editable=not read_only)
         self._update_buttons()
 
+    @property
+    def uses_known(self) -> bool:
+        """Whether what is annotated in an image that is segmented are its objects."""
+        return bool(self.use_known.isChecked())
+
+    @property
+    def wants_responses(self) -> bool:
+        """Whether response maps are wanted beside the objects."""
+        return bool(self.with_responses.isChecked())
+
     def _items(self) -> list[QTreeWidgetItem]:
         return [self.list.topLevelItem(row) for row in range(self.list.topLevelItemCount())]
 
@@ -130,6 +141,9 @@ class ModelsPanel(QWidget):
         self.train_on.setEnabled(free and entry is not None and entry.trained)
         self.more.setEnabled(entry is not None)
         self._export.setEnabled(entry is not None and entry.trained)
+        method = METHODS.get("" if entry is None else entry.method)
+        self.use_known.setVisible(method is not None and bool(method.use_known))
+        self.with_responses.setVisible(method is not None and bool(method.responses))
         self._rename.setEnabled(not self._read_only)
         self._remove.setEnabled(not self._read_only and not self._busy)
         self.import_.setEnabled(not self._read_only)
@@ -165,6 +179,14 @@ class ModelsPanel(QWidget):
             action = scopes.addAction(title)
             action.setToolTip(tip)
             action.triggered.connect(lambda _=False, scope=scope: self._emit(self.apply_requested, scope))
+        scopes.addSeparator()
+        self.use_known = scopes.addAction("Use its clicks or boxes")
+        self.use_known.setToolTip("Cells that are clicked, or objects that are boxed, in an image need not be found")
+        self.use_known.setCheckable(True)
+        self.use_known.setChecked(True)
+        self.with_responses = scopes.addAction("With response maps")
+        self.with_responses.setToolTip("Show, too, what in the image made the model see each cell; takes a while")
+        self.with_responses.setCheckable(True)
         self._rename = more.addAction("Rename")
         self._rename.triggered.connect(lambda: self.list.editItem(self.list.currentItem(), 0))
         self._export = more.addAction("Export...")

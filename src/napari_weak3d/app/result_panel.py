@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_weak3d.app.certainty_row import CertaintyRow
 from napari_weak3d.app.object_table import ObjectTable
 from napari_weak3d.app.size_row import SizeRow
 from napari_weak3d.retouch import Holes, Retouch
@@ -52,6 +53,7 @@ _EXTRAS = {
     "core": "Where the middles of objects are",
     "centres": "How near to the centre of a cell",
     "mask": "How probable it is that there is a cell",
+    "responses": "What in the image made the model see each cell",
     "inside": "How probable it is that there is the inside of a cell, borders left out",
 }
 _THRESHOLD_TIP = "How probable an object must be: lower grows objects, higher shrinks them; 0.5 is the model's own"
@@ -69,6 +71,8 @@ class ResultPanel(QWidget):
     export_requested = Signal(str)
     """"csv", "tiff" or "zarr"."""
     take_over_requested = Signal()
+    segment_again_requested = Signal(float)
+    """With this least score of an object."""
     extra_toggled = Signal(str, bool)
     """Whether to show what came beside the labels, by name."""
 
@@ -80,6 +84,7 @@ class ResultPanel(QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.threshold = _make_threshold()
         self.smallest = SizeRow()
+        self.certainty = CertaintyRow()
         self.holes = _make_holes()
         self.reset = QPushButton("Reset")
         self.reset.setToolTip("Back to the result as the model gave it")
@@ -104,9 +109,13 @@ class ResultPanel(QWidget):
     @property
     def settings(self) -> Retouch:
         """What the sliders say."""
-        return Retouch(round(self.threshold.value(), 2), self.smallest.value(), self.holes.currentData())
+        return Retouch(
+            round(self.threshold.value(), 2), self.smallest.value(), self.holes.currentData(), self.certainty.value()
+        )
 
-    def show_result(self, as_predicted: Retouch, *, has_threshold: bool, extras: Sequence[str]) -> None:
+    def show_result(
+        self, as_predicted: Retouch, *, has_threshold: bool, extras: Sequence[str], least_score: float | None = None
+    ) -> None:
         """Show the panel for another result.
 
         Parameters
@@ -117,11 +126,15 @@ class ResultPanel(QWidget):
             Whether its probabilities are there; else the threshold is locked.
         extras
             Names of what else there is to show; none of it is ticked.
+        least_score
+            What the score of its objects had to be; None: they have none.
         """
         self._as_predicted = as_predicted
         self.smallest.forget_scale()
         self.threshold.setEnabled(has_threshold)
         self.threshold.setToolTip(_THRESHOLD_TIP if has_threshold else "This result came without probabilities")
+        self._form.setRowVisible(self.certainty, least_score is not None)
+        self.certainty.set_made_with(least_score or 0.0)
         self._offer_extras(extras)
         self._set_sliders(as_predicted)
         self.table.show_objects([], RELATIVE)
@@ -185,12 +198,14 @@ class ResultPanel(QWidget):
         self._settled.stop()
         self._dragging.stop()
         self._told = settings
-        for widget in (self.threshold, self.smallest, self.holes):
+        widgets = (self.threshold, self.smallest, self.certainty, self.holes)
+        for widget in widgets:
             widget.blockSignals(True)
         self.threshold.setValue(settings.threshold)
         self.smallest.set_value(settings.smallest)
+        self.certainty.set_value(settings.least_score)
         self.holes.setCurrentIndex(self.holes.findData(settings.fill_holes))
-        for widget in (self.threshold, self.smallest, self.holes):
+        for widget in widgets:
             widget.blockSignals(False)
 
     def _on_moved(self) -> None:
@@ -214,6 +229,8 @@ class ResultPanel(QWidget):
     def _connect(self) -> None:
         self.threshold.valueChanged.connect(lambda _: self._on_moved())
         self.smallest.moved.connect(self._on_moved)
+        self.certainty.moved.connect(self._on_moved)
+        self.certainty.again_requested.connect(self.segment_again_requested)
         self.holes.activated.connect(lambda _: self._on_moved())
         self._settled.timeout.connect(self._tell)
         self._dragging.timeout.connect(self._tell)
@@ -229,12 +246,13 @@ class ResultPanel(QWidget):
         self.export.setMenu(menu)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
+        form = self._form = QFormLayout()
         form.setContentsMargins(0, 4, 0, 0)  # the handle stands above its row
         form.setVerticalSpacing(3)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Threshold", self.threshold)
         form.addRow("Smallest", self.smallest)
+        form.addRow("Certainty", self.certainty)
         form.addRow("Holes", _in_row(self.holes, self.reset, stretched=self.holes))
         inside = QVBoxLayout(self.content)
         inside.setContentsMargins(0, 0, 0, 0)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from napari_weak3d.app import exporting
+from napari_weak3d.app import exporting, sketch
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.colours import class_colormap
-from napari_weak3d.app.corrections import Corrections, Marks
+from napari_weak3d.app.corrections import Corrections, Marks, find_marks, lay_over_slice
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.result_objects import ResultObjects
@@ -28,6 +28,7 @@ from napari_weak3d.app.shown_result import (
     decide_otherwise,
     extras_of,
     open_prediction,
+    wishes_of,
 )
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import Project
@@ -64,6 +65,8 @@ class Results(QObject):
         self._wanted: Retouch | None = None
         self._busy = False
         self._strokes = 0
+        self._sketch = sketch.Sketch()
+        self._marks: Marks = {}
         self._corrections: Corrections | None = None
         self._autosave = Autosave(self, seconds=desk.autosave.seconds)
         self._objects = ResultObjects(desk, self)
@@ -96,6 +99,7 @@ class Results(QObject):
 
     def hold(self) -> None:
         """Write what is not written: the project is about to be carried to another place."""
+        self._undo_sketch()
         self._write(self._autosave.unwatch)
 
     def go_on(self) -> None:
@@ -145,7 +149,8 @@ class Results(QObject):
         if image_layer is None:
             self._desk.say(f"{entry.name} is segmented, but not in the viewer: the result is kept in the project")
             return
-        wishes = self._wishes(entry.id)
+        is_same = self.result is not None and self.result.entry.id == entry.id
+        wishes = wishes_of(self.result, self._desk.panels.result.settings) if is_same else {}
         if self.result is not None and self.result.image_layer is image_layer:
             self._leave()  # its layer may be filled anew
         try:
@@ -199,6 +204,7 @@ class Results(QObject):
         result = self.result
         if result is None:
             return
+        self._undo_sketch()
         self._write(self._autosave.unwatch)
         self._objects.turn_to(None)
         result.layer.events.paint.disconnect(self._on_painted)
@@ -215,7 +221,10 @@ class Results(QObject):
         self._watch(result, marks=decided.marks, kept=decided.marks)
         retoucher, panel = decided.retoucher, self._desk.panels.result
         panel.show_result(
-            retoucher.as_predicted, has_threshold=retoucher.has_threshold, extras=tuple(extras_of(result.prediction))
+            retoucher.as_predicted,
+            has_threshold=retoucher.has_threshold,
+            extras=tuple(extras_of(result.prediction)),
+            least_score=result.prediction.least_score,
         )
         wishes = result.wishes if retoucher.has_threshold else {**result.wishes, "threshold": 0.5}
         wanted = replace(decided.settings, **wishes)
@@ -224,15 +233,6 @@ class Results(QObject):
             self.retouch(wanted)
         else:
             self._objects.measure()
-
-    def _wishes(self, image_id: str) -> dict[str, Any]:
-        """What the user has set otherwise than the last result of an image was predicted: wanted of the next, too."""
-        result, settings = self.result, self._desk.panels.result.settings
-        if result is None or result.decided is None or result.entry.id != image_id:
-            return {}
-        usual = result.decided.retoucher.as_predicted
-        names = ("threshold", "smallest", "fill_holes")
-        return {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(usual, name)}
 
     def _on_activated(self, layer: Any) -> None:
         result = None if layer is None else self._open.get(layer)
@@ -276,17 +276,44 @@ class Results(QObject):
     # ---- decide otherwise
 
     def retouch(self, settings: Retouch) -> None:
-        """Decide the result otherwise, on a thread; of wishes that come meanwhile the last counts."""
+        """Decide the result otherwise, on a thread; of wishes that come meanwhile the last counts.
+
+        The slice in view of a large result is sketched at once, and again for every wish.
+        """
         self._wanted = settings
         result = self.result
-        if self._busy or result is None or result.decided is None or self._corrections is None:
+        if result is None or result.decided is None or self._corrections is None:
             return
-        self._wanted, self._busy = None, True
+        if self._sketch.is_shown:
+            self._show_sketch(result, result.decided, settings)
+        if self._busy:
+            return
+        self._busy = True
         decided, shown, marks, strokes = result.decided, result.layer.data, self._corrections.marks, self._strokes
+
+        def done(found: Marks) -> None:
+            self._busy = False
+            if self.result is result and strokes == self._strokes and self._wanted is not None:
+                self._decide(result, decided, found)
+            elif self._wanted is not None:  # painted meanwhile: that is to be in it, too
+                self.retouch(self._wanted)
+
+        self._desk.background.run(
+            lambda: find_marks(shown, decided.labels, dict(marks)), done=done, failed=self._give_up
+        )
+
+    def _decide(self, result: Result, decided: Decided, marks: Marks) -> None:
+        """Decide the result as it is wanted; what the user has corrected in it is known."""
+        assert self._wanted is not None
+        settings, self._wanted, self._busy = self._wanted, None, True
+        self._marks, strokes = marks, self._strokes
+        if result.layer.data.size >= sketch.LARGE:
+            self._show_sketch(result, decided, settings)
 
         def done(made: tuple[Decided, Filled]) -> None:
             self._busy = False
-            if self.result is result and strokes != self._strokes:  # painted meanwhile: that is to be in it, too
+            if self.result is result and strokes != self._strokes:
+                self._undo_sketch()
                 self._wanted = self._wanted or settings
             elif self.result is result:
                 self._show_decided(result, *made)
@@ -294,14 +321,29 @@ class Results(QObject):
                 self.retouch(self._wanted)
 
         self._desk.background.run(
-            lambda: decide_otherwise(decided, shown, settings=settings, marks=dict(marks)),
-            done=done,
-            failed=self._give_up,
+            lambda: decide_otherwise(decided, settings=settings, marks=marks), done=done, failed=self._give_up
         )
+
+    def _show_sketch(self, result: Result, decided: Decided, settings: Retouch) -> None:
+        """Show the slice in view about as it will be. Meanwhile nothing is kept on disk: a sketch is no paint."""
+        work, which = self._desk.work, self._desk.layers.shown_slice()
+        if work is None or work.image_id != result.entry.id or which is None:
+            return
+        self._autosave.let_go()
+        sketched = decided.retoucher.sketch(settings, which)
+        self._sketch.show(result.layer, which, lay_over_slice(sketched, self._marks, which))
+
+    def _undo_sketch(self) -> None:
+        """Show the slice as the result is decided, and keep on disk what the user paints."""
+        result, corrections = self.result, self._corrections
+        if self._sketch.is_shown and result is not None and corrections is not None:
+            self._sketch.undo()
+            self._watch(result, marks=corrections.marks, kept=corrections.kept)
 
     def _show_decided(self, result: Result, decided: Decided, filled: Filled) -> None:
         assert self._corrections is not None
         self._autosave.let_go()  # what it had not found yet is in the new marks
+        self._sketch.forget()
         kept, result.decided = self._corrections.kept, decided
         corrected = bool(decided.marks)
         self._desk.layers.refill_result(result.layer, filled.labels, check=filled.check, corrected=corrected)
@@ -310,6 +352,7 @@ class Results(QObject):
 
     def _give_up(self, error: Weak3DError) -> None:
         self._busy = False
+        self._undo_sketch()
         self._desk.complain(error)
 
     # ---- what else the panel asks for
@@ -349,5 +392,6 @@ class Results(QObject):
 
     def export(self, kind: str, path: Path) -> None:
         """Write the result as it is in the viewer, corrections included: "csv", "tiff" or "zarr"."""
+        self._undo_sketch()
         if self.result is not None:
             exporting.export(self._desk, self.result, kind, path)

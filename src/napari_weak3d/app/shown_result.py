@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.app.corrections import Marks, find_marks, lay_over
+from napari_weak3d.app.corrections import Marks, lay_over
 from napari_weak3d.app.own_layer import checksum
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import (
@@ -53,7 +53,9 @@ class Decided:
     @property
     def state(self) -> CorrectedState:
         """What is kept beside the corrections."""
-        return CorrectedState(self.settings.threshold, self.settings.smallest, self.settings.fill_holes)
+        return CorrectedState(
+            self.settings.threshold, self.settings.smallest, self.settings.fill_holes, self.settings.least_score
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,20 +121,32 @@ def open_prediction(project: Project, prediction_id: str) -> Opened:
 def decide(prediction: StoredPrediction, store: AnnotationStore, *, settings: Retouch | None) -> Decided:
     """Prepare a result for other settings; takes seconds. It is decided by ``settings``, None: as it was corrected."""
     labels = np.array(prediction.labels, np.int32)
-    retoucher = Retoucher(labels, prediction.probabilities)
+    scores = {} if prediction.least_score is None else {row.id: row.score for row in prediction.objects}
+    retoucher = Retoucher(labels, prediction.probabilities, scores=scores)
     marks, state = store.read_planes(), store.state()
     if settings is None and isinstance(state, CorrectedState):
-        settings = Retouch(state.threshold, state.smallest, state.fill_holes)
+        settings = Retouch(state.threshold, state.smallest, state.fill_holes, state.least_score)
     if settings is None or settings == retoucher.as_predicted:
         return Decided(retoucher, retoucher.as_predicted, labels, marks)
     return Decided(retoucher, settings, retoucher.apply(settings), marks)
 
 
-def decide_otherwise(decided: Decided, shown: IntLabels, *, settings: Retouch, marks: Marks) -> tuple[Decided, Filled]:
-    """Decide a result by other settings; what the user has corrected in ``shown``, its layer's voxels, stays."""
-    now = find_marks(shown, decided.labels, marks)
+def decide_otherwise(decided: Decided, *, settings: Retouch, marks: Marks) -> tuple[Decided, Filled]:
+    """Decide a result by other settings; what the user has corrected in it, ``marks``, stays."""
     labels = decided.retoucher.apply(settings)
-    return Decided(decided.retoucher, settings, labels, now), _fill(lay_over(labels, now))
+    return Decided(decided.retoucher, settings, labels, marks), _fill(lay_over(labels, marks))
+
+
+def wishes_of(result: Result | None, settings: Retouch) -> dict[str, Any]:
+    """What the user has set otherwise than a result was predicted, by name: wanted of the next one, too.
+
+    Not how sure objects must be: the next result is made with a certainty of its own.
+    """
+    if result is None or result.decided is None:
+        return {}
+    usual = result.decided.retoucher.as_predicted
+    names = ("threshold", "smallest", "fill_holes")
+    return {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(usual, name)}
 
 
 def measure(result: Result, shown: IntLabels) -> Sequence[ObjectMeasures]:

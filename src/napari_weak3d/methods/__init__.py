@@ -12,12 +12,29 @@ from napari_weak3d.errors import Weak3DError
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """Where a method lives: its title, the noun it learns from, and "module:Name" of its config and its model."""
+    """Where a method lives, and what of it others need to know.
+
+    Attributes
+    ----------
+    title, annotation
+        What it is called, and the noun it learns from.
+    config, model
+        "module:Name".
+    use_known
+        The setting that says whether what is annotated in a volume that is segmented are its objects; "": none does.
+    least_score
+        The setting that says how sure an object must be; "": none does.
+    responses
+        The setting that adds response maps to a prediction; "": none does.
+    """
 
     title: str
     annotation: str
     config: str
     model: str
+    use_known: str = ""
+    least_score: str = ""
+    responses: str = ""
 
 
 METHODS: dict[str, MethodInfo] = {
@@ -32,12 +49,17 @@ METHODS: dict[str, MethodInfo] = {
         annotation="Centroids",
         config="napari_weak3d.methods.centroids.config:CentroidsConfig",
         model="napari_weak3d.methods.centroids.model:CentroidsModel",
+        use_known="use_clicks",
+        least_score="peak_threshold",
+        responses="responses",
     ),
     "boxes": MethodInfo(
         title="3D boxes, masks for a few (Zhao et al.)",
         annotation="Boxes",
         config="napari_weak3d.methods.boxes.config:BoxesConfig",
         model="napari_weak3d.methods.boxes.model:BoxesModel",
+        use_known="use_boxes",
+        least_score="score_threshold",
     ),
 }
 

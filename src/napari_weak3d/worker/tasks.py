@@ -30,7 +30,7 @@ from napari_weak3d.io.project import (
 )
 from napari_weak3d.io.volumes import read_volume, write_labels
 from napari_weak3d.messages import Command, Propose, Request, Segment, SegmentFiles, Stop, Suggest, Train
-from napari_weak3d.types import Boxes, PaintClass, Progress
+from napari_weak3d.types import Boxes, PaintClass, Progress, Sample
 from napari_weak3d.worker.talk import Talk
 from napari_weak3d.worker.watch import AnnotationWatch
 
@@ -103,10 +103,10 @@ def train(request: Train, talk: Talk) -> Result:
 
 def segment(request: Segment, talk: Talk) -> Result:
     """Segment an image of the project; nothing is written if it is stopped."""
-    project = Path(request.project)
-    volume = read_project_image(project, request.image)
-    job = workflow.segment(_model_folder(project, request.model), volume, settings=request.settings)
-    prediction = _follow(job, talk)
+    project, model = Path(request.project), _model_folder(Path(request.project), request.model)
+    annotated = _read_annotated(project, request.image, kind=_kind_of(read_method(model)))
+    volume = read_project_image(project, request.image) if annotated is None else annotated.volume
+    prediction = _follow(workflow.segment(model, volume, settings=request.settings, annotated=annotated), talk)
     if prediction is None:
         return {"prediction": None, "stopped": True}
     talk.advance(Progress(1, 1, "writing the result"))
@@ -116,7 +116,7 @@ def segment(request: Segment, talk: Talk) -> Result:
         prediction,
         image_id=request.image,
         model_id=request.model,
-        class_table=() if prediction.classes is None else _class_table(_model_folder(project, request.model)),
+        class_table=() if prediction.classes is None else _class_table(model),
     )
     return {"prediction": prediction_id, "stopped": False}
 
@@ -230,6 +230,13 @@ def _kind_of(method: str) -> Kind:
     """Under which the project keeps what a method learns from."""
     noun = methods.find_method(method).annotation.lower()
     return next(kind for kind in KINDS if kind == noun)
+
+
+def _read_annotated(project: Path, image: str, *, kind: Kind) -> Sample | None:
+    """Read what objects are known of an image that is segmented; None where nobody has said anything of it."""
+    if kind not in ("centroids", "boxes") or not open_annotation(project, image, kind=kind).revision():
+        return None
+    return read_project_sample(project, image, kind=kind)
 
 
 def _ids_of(corners: NDArray[np.int64], project: Path, image: str) -> list[int]:

@@ -61,6 +61,7 @@ def test_its_model_and_prediction_are_there(project):
     assert found.objects == (ObjectRow(1, 2, 0.75, (1.5, 2.5, 2.5), ((0, 0, 2), (4, 6, 4))),)
     assert found.class_table == (PaintClass(2, "cell"),)
     assert found.uncertainty.max() == 0.25
+    assert found.least_score is None
 
 
 def test_writing_to_it_works(project):

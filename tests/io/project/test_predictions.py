@@ -24,6 +24,7 @@ def full():
         images={"response/map": rng.random(SHAPE).astype(np.float32)},
         probabilities=rng.random((2, *SHAPE)).astype(np.float16),
         notes=("shapes are guesses",),
+        least_score=0.3,
     )
 
 
@@ -35,7 +36,7 @@ def test_a_prediction_comes_back_mapped(project, image):
         np.testing.assert_array_equal(getattr(found, name), getattr(prediction, name))
         assert isinstance(getattr(found, name), np.memmap)
     np.testing.assert_array_equal(found.images["response/map"], prediction.images["response/map"])
-    assert (found.objects, found.notes) == ((ROW,), prediction.notes)
+    assert (found.objects, found.notes, found.least_score) == ((ROW,), prediction.notes, 0.3)
     assert (found.id, found.image_id, found.model_id, found.class_table) == (place.name, image.id, "abcd1234", TABLE)
 
 

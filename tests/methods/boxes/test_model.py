@@ -147,6 +147,19 @@ def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, 
     _, prediction = finish(model.predict(sample.volume))
     assert sum(row.score == 1 for row in prediction.objects) == 3
     _, without = finish(model.predict(sample.volume, settings={"use_boxes": False}))
+    assert all(model.score_threshold <= row.score < 1 for row in without.objects)
+    assert without.least_score == model.score_threshold
+
+
+@pytest.mark.slow
+def test_boxes_of_now_count_instead_of_those_of_the_training(trained, finish, sample):
+    model, other = BoxesModel.load(trained), Volume(sample.volume.data + 1, sample.volume.spacing, "um")
+    for volume in (sample.volume, other):
+        for n_boxes in (2, 0):
+            now = Sample(volume, make_boxes(sample.annotation.corners[:n_boxes].reshape(-1, 2, 3)))
+            _, prediction = finish(model.predict(volume, annotated=now))
+            assert sum(row.score == 1 for row in prediction.objects) == n_boxes
+    _, without = finish(model.predict(other, annotated=Sample(other, sample.annotation), settings={"use_boxes": False}))
     assert all(row.score < 1 for row in without.objects)
 
 

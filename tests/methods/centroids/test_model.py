@@ -11,7 +11,9 @@ from napari_weak3d.messages import Stop
 from napari_weak3d.methods.centroids.model import CentroidsModel
 from napari_weak3d.metrics import instance_scores
 from napari_weak3d.samples import click_centroids, make_blobs
-from napari_weak3d.types import Centroids, Sample, Volume
+from napari_weak3d.types import NOWHERE, Centroids, Sample, Volume
+
+PART = ((0, 4), (0, 9), (0, 9))
 
 
 @pytest.fixture
@@ -66,6 +68,38 @@ def test_given_clicks_are_centres_of_any_volume(trained, finish):
 
 
 @pytest.mark.slow
+def test_clicks_of_now_count_instead_of_those_of_the_training(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+
+    def clicked(points, **given):
+        annotated = Sample(sample.volume, Centroids(np.array(points, float).reshape(-1, 3)))
+        _, prediction = finish(model.predict(sample.volume, annotated=annotated, **given))
+        return sum(row.score == 1 for row in prediction.objects)
+
+    now = sample.annotation.points_vox[:2] + 0.6
+    assert clicked(now) == 2
+    assert clicked(now, settings={"use_clicks": False}) == 0
+    assert clicked([]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    [(False, None, None), (False, PART, PART), (True, None, NOWHERE), (True, PART, PART)],
+)
+def test_clicks_of_now_are_complete_in_their_region_else_where_they_were_in_the_training(
+    trained, sample, monkeypatch, case
+):
+    is_new, region, complete = case  # in the training all was clicked
+    monkeypatch.setattr(
+        "napari_weak3d.methods.centroids.model.segment_volume", lambda *given, clicks, **settings: iter([clicks])
+    )
+    volume = Volume(sample.volume.data + is_new, sample.volume.spacing, "um")
+    known = next(CentroidsModel.load(trained).predict(volume, annotated=Sample(volume, sample.annotation, region)))
+    assert known.region == complete
+
+
+@pytest.mark.slow
 def test_a_click_outside_of_the_volume_is_refused(trained, cells):
     with pytest.raises(AnnotationError, match="point 1"):
         next(CentroidsModel.load(trained).predict(cells, clicks=Centroids(np.array([[99.0, 0, 0]]))))
@@ -77,6 +111,28 @@ def test_the_maps_come_with_the_labels_and_no_object_lies_below_a_half(trained, 
     assert set(prediction.images) == {"centres", "inside", "mask"}
     assert prediction.images["centres"].shape == cells.shape
     assert (prediction.probabilities[0][prediction.labels > 0] >= 0.5).all()
+
+
+@pytest.mark.slow
+def test_response_maps_come_on_request_unless_they_are_stopped(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+    progress, prediction = finish(model.predict(sample.volume, settings={"responses": True}))
+    responses = prediction.images["responses"]
+    assert (responses.shape, responses.min(), responses.max()) == (sample.volume.shape, 0, 1)
+    n_tiles = sum(item.message == "segmenting" for item in progress)
+    assert n_tiles < len(progress)
+    commands = [None] * n_tiles + [Stop()]
+    _, without = finish(model.predict(sample.volume, settings={"responses": True}), *commands)
+    assert "responses" not in without.images
+
+
+@pytest.mark.slow
+def test_a_prediction_says_how_sure_its_objects_had_to_be(trained, finish, cells):
+    model = CentroidsModel.load(trained)
+    for settings, least in (({}, model.peak_threshold), ({"peak_threshold": 0.07}, 0.07)):
+        _, prediction = finish(model.predict(cells, settings=settings))
+        assert prediction.least_score == least
+        assert all(row.score >= least for row in prediction.objects)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from torch import nn
 
 from napari_weak3d.methods.centroids.config import PseudoLabels
 from napari_weak3d.methods.centroids.peaks import Peaks
-from napari_weak3d.methods.centroids.responding import respond
+from napari_weak3d.methods.centroids.responding import draw_responses, respond
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.targets import find_voronoi_cells
 from napari_weak3d.methods.centroids.volumes import Annotated
@@ -67,3 +67,14 @@ def test_a_response_ends_where_the_next_cell_begins(net, annotated):
     ):
         pass
     np.testing.assert_array_equal(out > 0, window((2, 4, 3), (2, 4, 5)))
+
+
+def test_drawn_responses_are_scaled_to_1_for_each_centre_and_where_they_meet_the_larger_one_counts(net, annotated):
+    annotated.view.image[0, :, :, 8:] = 7  # how bright a cell is says nothing of how sure it is
+    net.weight.data[0, 0, 1, 1, 1] = 2
+    points, out = np.array([[2.0, 4, 3], [2, 4, 5], [4.4, 8, 14]]), np.full(SHAPE, 9, np.float32)
+    how = {"kind": PseudoLabels.IMAGE, "look": annotated.look, "multiple": (2, 2, 2), "out": out}
+    assert list(draw_responses(net, annotated.view.image, points, **how)) == [(1, 3), (2, 3), (3, 3)]
+    expected = np.where(window((2, 4, 3), (2, 4, 5), (4, 8, 14)), 0.5, 0)
+    expected[tuple(np.rint(points).astype(int).T)] = 1
+    np.testing.assert_array_equal(out, expected)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_weak3d.methods.centroids import blocks
 from napari_weak3d.methods.centroids.blocks import iter_response_maps
-from napari_weak3d.methods.centroids.responses import ResponseMap, freeze_norms, response_maps
+from napari_weak3d.methods.centroids.responses import ResponseMap, freeze_norms, response_maps, trace
 from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.nn.unet3d import UNet3D
 
@@ -354,6 +355,14 @@ def test_neither_network_nor_image_is_changed(image):
     assert torch.equal(image, before)
     assert all(torch.equal(each, kept[name]) for name, each in net.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_volume_that_fits_into_memory_runs_through_once(image, monkeypatch):
+    passes = []
+    net = conv(2, 1).eval()
+    monkeypatch.setattr(blocks, "trace", lambda *given, **how: (passes.append(1), trace(*given, **how))[1])
+    assert len(list(iter_response_maps(net, image.numpy(), PEAKS, rule="guided", multiple=(1, 1, 1)))) == len(PEAKS)
+    assert len(passes) == 1
 
 
 @pytest.mark.slow

@@ -67,6 +67,7 @@ class _Description:
     objects: tuple[ObjectRow, ...]
     class_table: tuple[PaintClass, ...] = ()
     notes: tuple[str, ...] = ()
+    least_score: float | None = None
 
 
 def write_prediction(
@@ -108,6 +109,7 @@ def write_prediction(
         prediction.objects,
         class_table=class_table,
         notes=prediction.notes,
+        least_score=prediction.least_score,
     )
     with atomic_folder(target) as temporary:
         for name, array in present.items():
@@ -143,6 +145,7 @@ def read_prediction(folder: str | os.PathLike[str]) -> StoredPrediction:
         created=description.created,
         class_table=description.class_table,
         notes=description.notes,
+        least_score=description.least_score,
     )
 
 

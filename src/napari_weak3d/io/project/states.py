@@ -137,7 +137,7 @@ class CorrectedState:
 
     Attributes
     ----------
-    threshold, smallest, fill_holes
+    threshold, smallest, fill_holes, least_score
         How the result was decided when it was corrected, as in :class:`~napari_weak3d.retouch.Retouch`.
     region, effort_s
         As in :class:`SlicesState`; nothing is told of them.
@@ -146,6 +146,7 @@ class CorrectedState:
     threshold: float = 0.5
     smallest: int = 0
     fill_holes: Literal["keep", "closed", "planes"] = "keep"
+    least_score: float = 0.0
     region: Region | None = None
     effort_s: float = 0.0
 

@@ -165,7 +165,8 @@ class BoxesConfig(TrainConfig):
     use_boxes: bool = Field(
         True,
         title="Use the boxes",
-        description="When a volume of the training is segmented, its own boxes are the objects where all were drawn.",
+        description="The boxes in a volume that is segmented, those of now in a project, else those of the training, "
+        "are its objects.",
     )
     score_threshold: float = Field(
         0.0,

@@ -35,7 +35,7 @@ from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
 from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.nn.member import Compute
-from napari_weak3d.types import Boxes, Prediction, Progress, Region, Sample, SliceIndex, Volume
+from napari_weak3d.types import NOWHERE, Boxes, Prediction, Progress, Region, Sample, SliceIndex, Volume
 
 FitJob = Generator[Progress, Command | None, "BoxesModel"]
 PredictJob = Generator[Progress, Command | None, Prediction]
@@ -119,7 +119,9 @@ class BoxesModel:
             learner.close()
         return cls(read_model(folder))
 
-    def predict(self, volume: Volume, *, settings: Mapping[str, Any] | None = None) -> PredictJob:
+    def predict(
+        self, volume: Volume, *, settings: Mapping[str, Any] | None = None, annotated: Sample | None = None
+    ) -> PredictJob:
         """Segment a volume; one that was boxed for training is recognised, and its boxes used.
 
         Parameters
@@ -128,6 +130,9 @@ class BoxesModel:
             With as many channels as the model was trained on.
         settings
             Settings to change for this once.
+        annotated
+            What is boxed in this very volume by now, instead of what was when the model was trained; left out where
+            the settings say so.
 
         Raises
         ------
@@ -149,7 +154,7 @@ class BoxesModel:
                 self._finder(config),
                 volume,
                 threshold=config.score_threshold or self.score_threshold,
-                known=self._find_known(volume) if config.use_boxes else None,
+                known=self._find_known(volume, annotated) if config.use_boxes else None,
             )
         )
 
@@ -179,9 +184,15 @@ class BoxesModel:
         """
         return cls(read_model(folder))
 
-    def _find_known(self, volume: Volume) -> KnownBoxes | None:
+    def _find_known(self, volume: Volume, annotated: Sample | None) -> KnownBoxes | None:
         identity = identify(volume)
-        return next((known for known in self.stored.boxes if known.identity == identity), None)
+        learned = next((known for known in self.stored.boxes if known.identity == identity), None)
+        if annotated is None:
+            return learned
+        boxes = annotated.annotation
+        assert isinstance(boxes, Boxes)
+        region = annotated.region or (NOWHERE if learned is None else learned.region)
+        return KnownBoxes(identity, boxes, region) if len(boxes.corners) else None
 
     def _finder(self, config: BoxesConfig) -> Finder:
         device = pick_device(config.device)

@@ -84,7 +84,7 @@ def segment_volume(
         notes.append(_LOST.format(n=n_lost))
     if stopped:
         notes.append(_STOPPED)
-    return _make_prediction(objects, finder=finder, notes=tuple(notes))
+    return replace(_make_prediction(objects, finder=finder, notes=tuple(notes)), least_score=threshold)
 
 
 def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArray[np.int64]]:

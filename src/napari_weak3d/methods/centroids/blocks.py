@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import nn
 
 from napari_weak3d.methods.centroids.responses import ResponseMap, Side, choose_batch, make_maps, trace
 from napari_weak3d.methods.centroids.tape import Rule
+from napari_weak3d.nn.tiles import read_box
 
 Triple: TypeAlias = tuple[int, int, int]
 Index: TypeAlias = NDArray[np.int64]
@@ -42,7 +42,8 @@ def iter_response_maps(
         As for :func:`~napari_weak3d.methods.centroids.responses.response_maps`; the same on every crop: interpolation
         to a fixed size, say, would not be.
     image
-        (C, Z, Y, X) float32: numpy or anything that is sliced like it.
+        (C, Z, Y, X) float32: numpy or anything that is sliced like it. Where a size is not a multiple of ``multiple``
+        the network gets the image mirrored at its end.
     peaks_vox, rule, side, batch
         As there.
     multiple
@@ -55,16 +56,17 @@ def iter_response_maps(
     (row, map)
         Row of the peak; block by block, so not in order. Up to rounding the maps are those of one pass.
     """
-    shape = np.array(image.shape[1:])
+    shape: Index = -(-np.array(image.shape[1:]) // multiple).astype(np.int64) * multiple
     peaks = np.asarray(peaks_vox, dtype=np.int64).reshape(-1, 3)
     darkest = _find_darkest(image) if rule == "excitation" else None
     device = next(net.parameters()).device
     # Crops end where the volume does, or a reach beyond their block.
-    reach, left = _FIRST_REACH, np.arange(len(peaks))
+    reach, left = (int(shape.max()) if shape.prod() <= most_voxels else _FIRST_REACH), np.arange(len(peaks))
     while left.size:
         low, high, rows = _next_crop(peaks, left, shape=shape, multiple=multiple, reach=reach, most_voxels=most_voxels)
-        crop = np.asarray(image[(slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))])
-        traced = trace(net, torch.as_tensor(crop, device=device), rule=rule, darkest=darkest)
+        crop = np.empty((image.shape[0], *(high - low)), np.float32)
+        read_box(image, low.tolist(), out=crop)
+        traced = trace(net, torch.from_numpy(crop).to(device), rule=rule, darkest=darkest)
         count = 1
         while rows.size:
             group, rows = rows[:count], rows[count:]
@@ -74,8 +76,7 @@ def iter_response_maps(
                 reach *= 2
                 break
             for row, made in zip(group, make_maps(windows, peaks[group] - low, side=side), strict=True):
-                z, y, x = (int(each) for each in low + made.low)
-                yield int(row), replace(made, low=(z, y, x))
+                yield int(row), _cut(made, low, shape=image.shape[1:])
             left = np.setdiff1d(left, group)
             count = choose_batch(windows, most=batch)
 
@@ -94,6 +95,8 @@ def _next_crop(
 
 def _choose_block(shape: Index, *, reach: int, most_voxels: int) -> Index:
     """Sides of blocks: with the reach around them about ``most_voxels``, but at least half a reach."""
+    if shape.prod() <= most_voxels:
+        return shape
     side = 1
     while side < shape.max() and np.minimum(shape, 2 * side).prod() <= most_voxels:
         side *= 2
@@ -102,5 +105,16 @@ def _choose_block(shape: Index, *, reach: int, most_voxels: int) -> Index:
 
 def _find_darkest(image: Any) -> torch.Tensor:
     """(1, C, 1, 1, 1): the smallest value of each channel, plane by plane."""
-    planes = [np.asarray(image[:, z]).min(axis=(1, 2)) for z in range(image.shape[1])]
+    everywhere = slice(None)
+    planes = [
+        np.asarray(image[everywhere, z : z + 1, everywhere, everywhere]).min(axis=(1, 2, 3))
+        for z in range(image.shape[1])
+    ]
     return torch.as_tensor(np.min(planes, axis=0)).reshape(1, -1, 1, 1, 1)
+
+
+def _cut(made: ResponseMap, low: Index, *, shape: Triple) -> ResponseMap:
+    """Place a map of a crop in the image, without what is of its mirrored end."""
+    z, y, x = (int(each) for each in low + made.low)
+    inside = tuple(slice(0, max(0, size - begin)) for begin, size in zip((z, y, x), shape, strict=True))
+    return ResponseMap((z, y, x), made.values[inside])

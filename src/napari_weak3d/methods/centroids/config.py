@@ -51,6 +51,7 @@ class CentroidsConfig(TrainConfig):
         "device",
         "use_clicks",
         "peak_threshold",
+        "responses",
         "landscape",
         "smallest_object",
         "tile",
@@ -146,7 +147,14 @@ class CentroidsConfig(TrainConfig):
     use_clicks: bool = Field(
         True,
         title="Use the clicks",
-        description="When a volume of the training is segmented, its own clicks are the centres where it was clicked.",
+        description="The clicks in a volume that is segmented, those of now in a project, else those of the training, "
+        "are centres of its cells.",
+    )
+    responses: bool = Field(
+        False,
+        title="Response maps",
+        description="Show, too, what in the image made the network see each centre, when a volume is segmented; takes "
+        "a while where there are many cells.",
     )
     smallest_object: int = Field(
         0, ge=0, le=10**9, title="Smallest object", description="Objects with fewer voxels are left out (voxels)."

@@ -39,7 +39,7 @@ from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
 from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.nn.member import Compute
-from napari_weak3d.types import Centroids, Prediction, Progress, Sample, SliceIndex, Volume
+from napari_weak3d.types import NOWHERE, Centroids, Prediction, Progress, Sample, SliceIndex, Volume
 
 FitJob = Generator[Progress, Command | None, "CentroidsModel"]
 PredictJob = Generator[Progress, Command | None, Prediction]
@@ -123,7 +123,12 @@ class CentroidsModel:
         return cls(read_model(folder))
 
     def predict(
-        self, volume: Volume, *, settings: Mapping[str, Any] | None = None, clicks: Centroids | None = None
+        self,
+        volume: Volume,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        clicks: Centroids | None = None,
+        annotated: Sample | None = None,
     ) -> PredictJob:
         """Segment a volume; one that was clicked for training is recognised, and its clicks used.
 
@@ -135,6 +140,9 @@ class CentroidsModel:
             Settings to change for this once.
         clicks
             Centres that are known; cells without one are found as ever.
+        annotated
+            What is clicked in this very volume by now, instead of what was when the model was trained; left out where
+            the settings say so.
 
         Raises
         ------
@@ -160,7 +168,7 @@ class CentroidsModel:
                 scheme=self.stored.scheme,
                 threshold=config.peak_threshold or self.peak_threshold,
                 config=config,
-                clicks=self._find_clicks(volume, config=config, given=clicks),
+                clicks=self._find_clicks(volume, config=config, given=clicks, annotated=annotated),
             )
         )
 
@@ -212,15 +220,22 @@ class CentroidsModel:
         """
         return cls(read_model(folder))
 
-    def _find_clicks(self, volume: Volume, *, config: CentroidsConfig, given: Centroids | None) -> KnownClicks | None:
+    def _find_clicks(
+        self, volume: Volume, *, config: CentroidsConfig, given: Centroids | None, annotated: Sample | None = None
+    ) -> KnownClicks | None:
         if given is not None:
             check_centroids(given, volume)
-            nowhere = ((0, 0), (0, 0), (0, 0))  # nobody said that they are complete
-            return KnownClicks("", given.points_vox, nowhere)
+            return KnownClicks("", given.points_vox, NOWHERE)  # nobody said that they are complete
         if not config.use_clicks:
             return None
         identity = identify(volume)
-        return next((known for known in self.stored.clicks if known.identity == identity), None)
+        learned = next((known for known in self.stored.clicks if known.identity == identity), None)
+        if annotated is None:
+            return learned
+        assert isinstance(annotated.annotation, Centroids)
+        points = annotated.annotation.points_vox
+        region = annotated.region or (NOWHERE if learned is None else learned.region)
+        return KnownClicks(identity, points, region) if len(points) else None
 
     def _pair(self, config: CentroidsConfig) -> Pair:
         device = pick_device(config.device)

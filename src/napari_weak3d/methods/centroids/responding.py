@@ -1,21 +1,25 @@
-"""The response maps of a volume's cells as one image, to make pseudo labels of."""
+"""The response maps of a volume's cells as one image: to make pseudo labels of, and to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from napari_weak3d.methods.centroids.blocks import iter_response_maps
 from napari_weak3d.methods.centroids.config import PseudoLabels
 from napari_weak3d.methods.centroids.peaks import Peaks
-from napari_weak3d.methods.centroids.responses import Rule, Side, trace
+from napari_weak3d.methods.centroids.responses import ResponseMap, Rule, Side
+from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.volumes import Annotated
-from napari_weak3d.nn.tiles import read_box
+
+Triple: TypeAlias = tuple[int, int, int]
 
 _RULES: dict[PseudoLabels, Rule] = {
+    PseudoLabels.IMAGE: "guided",
     PseudoLabels.GUIDED: "guided",
     PseudoLabels.EXCITATION: "excitation",
     PseudoLabels.BOTH: "guided",
@@ -28,7 +32,7 @@ def respond(
     peaks: Peaks,
     *,
     kind: PseudoLabels,
-    multiple: tuple[int, int, int],
+    multiple: Triple,
     out: NDArray[np.float32],
 ) -> Iterator[tuple[int, int]]:
     """Draw every cell's response map into its click's Voronoi cell.
@@ -55,23 +59,74 @@ def respond(
         Peaks.
     """
     out[...] = 0
-    shape = annotated.shape
-    padded = [-(-size // step) * step for size, step in zip(shape, multiple, strict=True)]
-    image = np.empty((annotated.view.shape[0], *padded), np.float32)
-    read_box(annotated.view.image, (0, 0, 0), out=image)
     starts = _starts(annotated, peaks)
     rows = annotated.cells.owner[tuple(starts.T)]
-    device = next(net.parameters()).device
-    traced = trace(net, torch.from_numpy(image).to(device), rule=_RULES[kind])
-    side: Side = "brighter" if annotated.look.bright_inside else "darker"
-    for done, (found, row) in enumerate(zip(traced.maps(starts, side=side), rows, strict=True), start=1):
-        box = tuple(
-            slice(lo, min(lo + size, end)) for lo, size, end in zip(found.low, found.values.shape, shape, strict=True)
-        )
-        values = found.values[tuple(slice(0, along.stop - along.start) for along in box)]
-        own = annotated.cells.owner[box] == row
-        np.maximum(out[box], values, out=out[box], where=own)
+    for done, (number, found) in enumerate(
+        _trace_back(net, annotated.view.image, starts, kind=kind, look=annotated.look, multiple=multiple), start=1
+    ):
+        box = _box_of(found)
+        np.maximum(out[box], found.values, out=out[box], where=annotated.cells.owner[box] == rows[number])
         yield done, len(starts)
+
+
+def draw_responses(
+    net: nn.Module,
+    image: Any,
+    points_vox: NDArray[np.float64],
+    *,
+    kind: PseudoLabels,
+    look: CellLook,
+    multiple: Triple,
+    out: NDArray[np.float32],
+) -> Iterator[tuple[int, int]]:
+    """Draw what in an image made the network see each centre: the response maps, where they meet the larger one.
+
+    Parameters
+    ----------
+    net, multiple
+        As for :func:`respond`.
+    image
+        (C, Z, Y, X), normalised.
+    points_vox
+        (N, 3) centres, each in the image.
+    kind
+        How responses run back; with ``IMAGE``, of which none are made for the training, as with ``GUIDED``.
+    look
+        What cells look like.
+    out
+        (Z, Y, X) float32; overwritten, 0 to 1: each map is scaled to 1 at its highest.
+
+    Yields
+    ------
+    (done, total)
+        Centres.
+    """
+    out[...] = 0
+    starts = np.clip(np.rint(points_vox).astype(np.int64), 0, np.array(out.shape) - 1)
+    maps = _trace_back(net, image, starts, kind=kind, look=look, multiple=multiple)
+    for done, (_, found) in enumerate(maps, start=1):
+        box, highest = _box_of(found), found.values.max(initial=0)
+        if highest > 0:
+            np.maximum(out[box], found.values / highest, out=out[box])
+        yield done, len(starts)
+
+
+def _trace_back(
+    net: nn.Module,
+    image: Any,
+    starts: NDArray[np.int64],
+    *,
+    kind: PseudoLabels,
+    look: CellLook,
+    multiple: Triple,
+) -> Iterator[tuple[int, ResponseMap]]:
+    """Run voxels (N, 3) back to the image, in crops that fit into memory: their rows, and the maps."""
+    side: Side = "brighter" if look.bright_inside else "darker"
+    return iter_response_maps(net, image, starts, rule=_RULES[kind], multiple=multiple, side=side)
+
+
+def _box_of(found: ResponseMap) -> tuple[slice, ...]:
+    return tuple(slice(low, low + size) for low, size in zip(found.low, found.values.shape, strict=True))
 
 
 def _starts(annotated: Annotated, peaks: Peaks) -> NDArray[np.int64]:

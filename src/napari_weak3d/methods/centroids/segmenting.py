@@ -18,6 +18,7 @@ from napari_weak3d.methods.centroids.instances import Maps, find_instances, near
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
+from napari_weak3d.methods.centroids.responding import draw_responses
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
 from napari_weak3d.methods.centroids.targets import find_voronoi_cells, region_mask
 from napari_weak3d.methods.centroids.volumes import view_volume
@@ -58,7 +59,8 @@ def segment_volume(
     Yields
     ------
     Progress
-        Per tile. Send Stop to end early: what is not predicted yet comes out as background.
+        Per tile, then per response map. Send Stop to end early: what is not predicted yet comes out as background, and
+        without all response maps there are none.
     """
     view = view_volume(volume)
     out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
@@ -74,7 +76,22 @@ def segment_volume(
     centre, mask, inside = split_outputs(out)
     maps = Maps(centre, mask, inside, -sign * view.image[2 * scheme.look.channel])
     seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
-    return _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
+    prediction = replace(_make_prediction(maps, seeds, volume, scheme=scheme, config=config), least_score=threshold)
+    if not config.responses:
+        return prediction
+    responses = np.empty(view.shape[1:], np.float32)
+    for done, total in draw_responses(
+        pair.centre,
+        view.image,
+        seeds.points_vox,
+        kind=config.pseudo_labels,
+        look=scheme.look,
+        multiple=pair.centre.multiple,
+        out=responses,
+    ):
+        if isinstance((yield Progress(done, total, "tracing responses")), Stop):
+            return prediction
+    return replace(prediction, images={**prediction.images, "responses": responses})
 
 
 def find_seeds(maps: Maps, volume: Volume, *, scheme: Scheme, threshold: float, clicks: KnownClicks | None) -> Peaks:
