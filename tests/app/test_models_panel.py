@@ -81,11 +81,11 @@ def test_without_models_the_panel_says_where_they_come_from_and_can_import(panel
     assert heard == [("import",)]
 
 
-@pytest.mark.parametrize("scope", ["image", "project", "folder"])
+@pytest.mark.parametrize("scope", ["image", "times", "project", "folder"])
 def test_apply_names_the_selected_model_and_the_scope(panel, heard, scope):
     panel.show_models([GOOD, HALF])
     choose(panel, 1)
-    panel.apply.menu().actions()[["image", "project", "folder"].index(scope)].trigger()
+    panel.apply.menu().actions()[["image", "times", "project", "folder"].index(scope)].trigger()
     assert heard == [("apply", "bbbb", scope)]
 
 

@@ -23,6 +23,7 @@ from napari_weak3d.app.models import Models
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.restoring import Restoring
 from napari_weak3d.app.results import Results
+from napari_weak3d.app.series_results import SeriesResults
 from napari_weak3d.app.training import Training
 from napari_weak3d.config import Device
 from napari_weak3d.errors import UnsavedError, Weak3DError
@@ -67,7 +68,8 @@ class Controller(QObject):
         self.images = Images(self.desk, self.projects, self)
         self.training = Training(self.desk, self.images, self)
         self.results = Results(self.desk, self.images, self)
-        self.applying = Applying(self.desk, self.images, self.results, self)
+        self.series_results = SeriesResults(self.desk, self.results, self)
+        self.applying = Applying(self.desk, self.images, self.results, self.series_results, self)
         self.finding = Finding(self.desk, self.images, self.desk.clicking, self)
         self.models = Models(self.desk, self.projects, self.training, self.applying, self)
         self.restoring = Restoring(self.desk, self.images, training=self.training)
@@ -270,8 +272,9 @@ class Controller(QObject):
 
     def _on_advanced(self, progress: Advanced) -> None:
         if self.desk.busy:
-            self.panels.train.show_progress(progress)
-            self._activity.show(progress)
+            told = self.applying.name_part(progress)
+            self.panels.train.show_progress(told)
+            self._activity.show(told)
 
     def _on_finished(self, report: Finished) -> None:
         self.desk.end(report)
@@ -311,6 +314,7 @@ class Controller(QObject):
         self.projects.changed.connect(self.models.refresh)
         self.projects.opened.connect(self.images.forget)
         self.projects.opened.connect(self.models.clear_up)
+        self.projects.closing.connect(self.series_results.forget)
         self.projects.closing.connect(self.results.forget)
         self.projects.moving.connect(self.results.hold)
         self.projects.moved.connect(self.results.go_on)

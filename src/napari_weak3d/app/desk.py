@@ -52,6 +52,15 @@ class Work:
     time_index: int | None = None
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A job that waits for images: what begins it, which ones, and what is called when it will not begin."""
+
+    go_on: Callable[[], None]
+    images: frozenset[str]
+    lost: Callable[[], None]
+
+
 class Desk:
     """Everything of one viewer that more than one part of the controller needs.
 
@@ -100,7 +109,7 @@ class Desk:
         self._reminders: set[str] = set()
         self._about_work: set[str] = set()
         self._unsaved: set[str] = set()
-        self._held: tuple[Callable[[], None], frozenset[str]] | None = None
+        self._held: _Held | None = None
         self._at_end: dict[str, tuple[Done, Lost | None]] = {}
         self._next: tuple[Request, Done, Lost | None] | None = None
 
@@ -207,24 +216,36 @@ class Desk:
 
     def forget_waiting(self) -> None:
         """Let the job that waits for its turn, or for images, not begin."""
-        self._next = self._held = None
+        held, self._held = self._held, None
+        self._next = None
         self.on_change()
+        if held is not None:
+            held.lost()
 
-    def hold(self, go_on: Callable[[], None], *, images: Collection[str]) -> None:
-        """Let a job wait for images that are being copied into the project, until :meth:`release`."""
-        self._held = (go_on, frozenset(images))
+    def hold(
+        self, go_on: Callable[[], None], *, images: Collection[str], lost: Callable[[], None] = lambda: None
+    ) -> None:
+        """Let a job wait for images that are being copied into the project, until :meth:`release`.
+
+        Parameters
+        ----------
+        lost
+            Called where it will not begin: it was stopped, or an image could not be copied.
+        """
+        self._held = _Held(go_on, frozenset(images), lost)
         self.on_change()
 
     def release(self) -> None:
         """Go on with the job that waits for images, if they are all there."""
-        if self._held is not None and not self._held[1] & self.unsettled:
-            (go_on, _), self._held = self._held, None
-            go_on()
+        held = self._held
+        if held is not None and not held.images & self.unsettled:
+            self._held = None
+            held.go_on()
             self.on_change()
 
     def lose_image(self, image_id: str) -> None:
         """Call off the job that waits for an image, which could not be copied."""
-        if self._held is not None and image_id in self._held[1]:
+        if self._held is not None and image_id in self._held.images:
             self.forget_waiting()
 
     def end_search(self) -> None:

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_weak3d.app.choices import Choices, name_part, time_in_view
+from napari_weak3d.app.choices import LayerChoices, name_part, time_in_view
 from napari_weak3d.app.desk import Desk, Work
 from napari_weak3d.app.file_advice import FileAdvice
-from napari_weak3d.app.intake import Intake, Settings
+from napari_weak3d.app.intake import Intake
 from napari_weak3d.app.mending import read_annotation
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.shown_images import ShownImages
-from napari_weak3d.app.sources import AxisRole, LayerImage, look_at, stack_of_one
+from napari_weak3d.app.sources import LayerImage, stack_of_one
 from napari_weak3d.errors import AnnotationError, Weak3DError
-from napari_weak3d.io.project import ImageEntry
+from napari_weak3d.io.project import AxisRole, ImageEntry
 from napari_weak3d.types import Spacing
 
 
@@ -48,8 +47,8 @@ class Images(QObject):
         self._intake = Intake(desk, self)
         self._intake.settled.connect(self._on_settled)
         self._layer: Any = None
-        self._choices: WeakKeyDictionary[Any, Choices] = WeakKeyDictionary()
         self.shown = ShownImages(desk.layers)
+        self._choices = LayerChoices(desk, self.shown)
         self._advice = FileAdvice(desk, on_advice=self._on_advice)
         self._watched: Any = None
         self._locked = False
@@ -110,52 +109,33 @@ class Images(QObject):
 
     def _show(self) -> None:
         panel = self._desk.panels.image
+        series = self.chosen_series()
+        self._desk.panels.models.show_times(1 if series is None else series[1])
         if self._layer is None:
             panel.show_begin("")
             return
-        chosen = self._choices.get(self._layer, Choices())
         try:
-            image = look_at(self._layer, chosen.role)
+            image = self._choices.look(self._layer)
         except Weak3DError as error:
             panel.show_refusal(error.message)
             return
         panel.show_axes(image.role, n=image.data.shape[0])
-        n_channels, channels = self._channels(image)
+        n_channels, channels = self._choices.channels_of(self._layer, image, self._time_of(image))
         panel.show_channels(n_channels, chosen=channels)
-        panel.show_spacing(*self._spacing(image))
+        panel.show_spacing(*self._choices.spacing_of(self._layer, image, self._time_of(image)))
         if self._layer not in self.shown:
             self._advice.offer(self._layer, image)
         self._show_time()
 
     def _set_right(self) -> None:
         if self._advice.take(self._layer):
-            self._choices.pop(self._layer, None)
+            self._choices.forget(self._layer)
             self._desk.viewer.reset_view()
             self.refresh()
 
     def _on_advice(self, layer: Any) -> None:
         if layer is self._layer:
             self._show()
-
-    def _spacing(self, image: LayerImage) -> tuple[Spacing, str]:
-        """What the project says of the voxel size, or the user, or the layer."""
-        entry = self._entry_of(image)
-        if entry is not None:
-            return entry.spacing, entry.unit
-        return self._choices.get(self._layer, Choices()).spacing or (image.spacing, image.unit)
-
-    def _channels(self, image: LayerImage) -> tuple[int, tuple[int, ...] | None]:
-        """How many channels the image has and which of them are used, None: all; of a channel's layer, its file's."""
-        entry = self._entry_of(image)
-        if entry is None:
-            return image.n_channels, self._choices.get(self._layer, Choices()).channels
-        n_channels = self.shown.n_channels_of(entry.id) or image.n_channels
-        return n_channels, entry.channels if n_channels > 1 else None
-
-    def _entry_of(self, image: LayerImage) -> ImageEntry | None:
-        """What the project knows of the chosen layer's image."""
-        project, image_id = self._desk.project, self.shown.id_of(self._layer, self._time_of(image))
-        return None if project is None or image_id is None else project.image(image_id)
 
     def _show_time(self) -> None:
         """Offer to paint on what is shown, unless that is what is painted on already."""
@@ -176,7 +156,7 @@ class Images(QObject):
         if self._layer is None:
             return None
         try:
-            return look_at(self._layer, self._choices.get(self._layer, Choices()).role)
+            return self._choices.look(self._layer)
         except Weak3DError:
             return None
 
@@ -191,12 +171,9 @@ class Images(QObject):
         spacing: tuple[Spacing, str] | None = None,
     ) -> None:
         """Take what the user changed in the panel, into the project too if the image is there."""
-        old = self._choices.get(self._layer, Choices())
-        self._choices[self._layer] = Choices(
-            role or old.role, old.channels if channels is None else channels, spacing or old.spacing
-        )
-        image = self._look()
-        project, entry = self._desk.project, None if image is None else self._entry_of(image)
+        self._choices.settle(self._layer, role=role, channels=channels, spacing=spacing)
+        image, project = self._look(), self._desk.project
+        entry = None if image is None else self._choices.entry_of(self._layer, self._time_of(image))
         if project is not None and entry is not None:
             if spacing is not None:
                 entry = replace(entry, spacing=spacing[0], unit=spacing[1])
@@ -225,13 +202,43 @@ class Images(QObject):
             if known is not None:
                 self._begin_where_it_is(layer, known, time)
                 return
-            spacing, unit = self._spacing(image)
-            settings = Settings(spacing, unit, self._choices.get(layer, Choices()).channels)
+            settings = self._choices.settings_for(layer, image, time)
             self._intake.enter(
                 project, image, settings, time=time, then=lambda known: self._begin_where_it_is(layer, known, time)
             )
         except Weak3DError as error:
             self._desk.complain(error)
+
+    def chosen_series(self) -> tuple[Any, int] | None:
+        """Return the layer that is chosen in step 1 and how many time points it has; None: it has no time."""
+        image = self._look()
+        return None if image is None or image.role != "time" else (self._layer, image.n_times)
+
+    def enter_time(self, layer: Any, time: int, *, then: Callable[[str], None]) -> None:
+        """Get a time point of a layer into the project, where it is not there yet; what is worked on stays.
+
+        Parameters
+        ----------
+        then
+            Called with its id once the project knows it; its voxels may be on their way.
+
+        Raises
+        ------
+        Weak3DError
+            The layer is no image, or the project cannot be written to.
+        """
+        image = self._choices.look(layer)
+        known = self.shown.id_of(layer, time)
+        if known is not None:
+            then(known)
+            return
+
+        def bind(image_id: str) -> None:
+            self.shown.bind(layer, image_id, time=time)
+            then(image_id)
+
+        settings = self._choices.settings_for(layer, image, time)
+        self._intake.enter(self._projects.ensure(image.name), image, settings, time=time, then=bind)
 
     def _begin_where_it_is(self, layer: Any, image_id: str, time: int | None) -> None:
         """Paint in the layer that shows the image already, be it that of another channel or an earlier one."""

@@ -62,12 +62,14 @@ class Models(QObject):
                 self._change(partial(_remove, model_id=model.id))
 
     def apply(self, model_id: str, scope: str) -> None:
-        """Segment with a model: "image", the chosen one; "project", all of its images; "folder", files of a folder."""
+        """Segment with a model: what :attr:`ModelsPanel.apply_requested` says."""
         desk, project = self._desk, self._desk.project
         if project is None:
             return
         if scope == "image":
             self._applying.segment_chosen(model_id)
+        elif scope == "times":
+            self._applying.segment_times(model_id)
         elif scope == "project":
             self._applying.segment(model_id, images=tuple(entry.id for entry in project.images))
         elif scope == "folder":

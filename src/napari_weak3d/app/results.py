@@ -88,6 +88,11 @@ class Results(QObject):
         """Name the predictions whose results are in the viewer."""
         return frozenset(result.prediction.id for result in self._open.values())
 
+    def open_result(self, image_id: str) -> Result | None:
+        """Return the newest result of an image that is in the viewer, or None."""
+        found = [result for result in self._open.values() if result.entry.id == image_id]
+        return max(found, key=lambda result: result.prediction.created, default=None)
+
     def forget(self) -> None:
         """Write what is not written and let go of all results: the project is closed. The layers stay."""
         self._leave()
@@ -121,11 +126,22 @@ class Results(QObject):
             return
         self._leave()
         there = [result for result in self._open.values() if result.entry.id == image_id]
+        self._hide_other_times(there[-1:])
         if there:
             self._turn_to(there[-1])
         elif image_id not in self._dismissed:
             ids = [each.id for each in project.predictions(image_id)]
             self._read([each for each in ids[:-1] if project.corrections(each, image_id).painted_planes()] + ids[-1:])
+
+    def _hide_other_times(self, shown: Sequence[Result]) -> None:
+        """Take results of other time points of the layer in work out of sight: they lie where the next one comes."""
+        work = self._desk.work
+        if work is None or work.time_index is None:
+            return
+        for result in self._open.values():
+            visible = result in shown
+            if result.image_layer is work.layer and result.layer.visible != visible:
+                result.layer.visible = visible
 
     def _read(self, prediction_ids: Sequence[str]) -> None:
         """Read predictions of one image on a thread, then show them, all but the last hidden."""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError, Weak3DError
-from napari_weak3d.io.project import ImageEntry
+from napari_weak3d.io.project import AxisRole, ImageEntry
 from napari_weak3d.io.project.identity import sample_planes, sampled_places
 from napari_weak3d.io.volumes import open_volume
 from napari_weak3d.types import RELATIVE, Spacing, Volume
-
-AxisRole: TypeAlias = Literal["channels", "time"]
-"""What an axis before Z, Y and X is."""
 
 _MOST_CHANNELS = 4
 """A fourth axis up to this long is taken for channels unless its label says otherwise."""
