@@ -96,11 +96,13 @@ class Applying(QObject):
 
     def segment_chosen(self, model_id: str) -> None:
         """Segment the image that is chosen in step 1, which gets into the project if it is not there yet."""
-        self._images.begin_unless_begun()
-        if self._desk.work is None:
+
+        def segment() -> None:
+            if self._desk.work is not None:
+                self.segment(model_id, images=(self._desk.work.image_id,))
+
+        if not self._images.begin_unless_begun(then=segment):
             self._desk.say("Choose an image in step 1 first", "warning")
-        else:
-            self.segment(model_id, images=(self._desk.work.image_id,))
 
     def segment_times(self, model_id: str) -> None:
         """Segment all time points of the series that is chosen in step 1, one after the other.
@@ -112,10 +114,16 @@ class Applying(QObject):
             self._desk.say("Choose an image with time points in step 1 first", "warning")
             return
         layer, n_times = series
-        if self._desk.work is None or self._desk.work.layer is not layer:
-            self._images.begin_unless_begun()
-        self._series.show_again(layer)
-        self._go_on(_Run(model_id, "time point", [_Target(None, layer, time) for time in range(n_times)]))
+        self._images.take_for_series()
+
+        def segment() -> None:
+            self._series.show_again(layer)
+            self._go_on(_Run(model_id, "time point", [_Target(None, layer, time) for time in range(n_times)]))
+
+        if self._desk.work is not None and self._desk.work.layer is layer:
+            segment()  # what is annotated stays, be another time point in view
+        else:
+            self._images.begin_unless_begun(then=segment)
 
     def name_part(self, progress: Advanced) -> Advanced:
         """Say which of several a progress is about."""
@@ -140,7 +148,7 @@ class Applying(QObject):
             return
         assert target.time is not None
         try:
-            self._images.enter_time(target.layer, target.time, then=partial(self._segment, run, project))
+            self._images.time_points.enter(target.layer, target.time, then=partial(self._segment, run, project))
         except Weak3DError as error:
             self._skip(run, f"time point {target.time}: {error.message}")
 

@@ -10,11 +10,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_weak3d.app.desk import Desk
+from napari_weak3d.app.grid import shape_of
 from napari_weak3d.app.intake import Settings
 from napari_weak3d.app.shown_images import ShownImages
-from napari_weak3d.app.sources import LayerImage, look_at
+from napari_weak3d.app.sources import LayerImage, look_at, role_of_label
 from napari_weak3d.io.project import AxisRole, ImageEntry, new_id
 from napari_weak3d.types import Spacing
+
+_N_WITH_FIRST = 4
+"""Axes of a layer that has one before Z, Y, X."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,13 @@ class LayerChoices:
         VolumeError
             As :func:`~napari_weak3d.app.sources.look_at`.
         """
-        image = look_at(layer, self._of(layer).role)
+        image = look_at(layer, self._role_of(layer))
         files = [Path(entry.path) for entry in self._entries_on(layer) if entry.source == "file"]
         return replace(image, path=files[0]) if image.path is None and files else image
+
+    def is_guess(self, layer: Any, image: LayerImage) -> bool:
+        """Whether it is a guess that the first axis is time: neither user nor layer nor project says so."""
+        return image.role == "time" and self._role_of(layer) is None
 
     def entry_of(self, layer: Any, time: int | None) -> ImageEntry | None:
         """Return what the project knows of the image, or the time point of it, that a layer shows."""
@@ -94,6 +102,21 @@ class LayerChoices:
         spacing, unit = self.spacing_of(layer, image, time)
         series = None if time is None else self._series_of(layer)
         return Settings(spacing, unit, self._of(layer).channels, series)
+
+    def _role_of(self, layer: Any) -> AxisRole | None:
+        """What the first of four axes is: as the user says, the layer, or the project of an image of this shape."""
+        if layer.ndim != _N_WITH_FIRST:
+            return None
+        return self._of(layer).role or role_of_label(layer.axis_labels[0]) or self._remembered_role(layer)
+
+    def _remembered_role(self, layer: Any) -> AxisRole | None:
+        project = self._desk.project
+        first, *shape = shape_of(layer)
+        for entry in reversed(() if project is None else project.images):
+            known = entry.first_axis
+            if known is not None and known[1] == first and entry.shape == tuple(shape) and entry.dtype == layer.dtype:
+                return known[0]
+        return None
 
     def _of(self, layer: Any) -> Choices:
         return self._settled.get(layer, Choices())

@@ -21,6 +21,7 @@ from napari_weak3d.app.leaving import Leaving
 from napari_weak3d.app.message_bar import Kind
 from napari_weak3d.app.models import Models
 from napari_weak3d.app.projects import Projects
+from napari_weak3d.app.removed_images import RemovedImages
 from napari_weak3d.app.restoring import Restoring
 from napari_weak3d.app.results import Results
 from napari_weak3d.app.series_results import SeriesResults
@@ -66,6 +67,7 @@ class Controller(QObject):
         self.desk = Desk(viewer, jobs=jobs or Jobs(), autosave=Autosave(seconds=preferred.autosave_seconds / 2))
         self.projects = Projects(self.desk, self)
         self.images = Images(self.desk, self.projects, self)
+        self.removed_images = RemovedImages(self.desk, self.images)
         self.training = Training(self.desk, self.images, self)
         self.results = Results(self.desk, self.images, self)
         self.series_results = SeriesResults(self.desk, self.results, self)

@@ -17,6 +17,7 @@ from napari_weak3d.app.mending import read_annotation
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.shown_images import ShownImages
 from napari_weak3d.app.sources import LayerImage, stack_of_one
+from napari_weak3d.app.time_points import TimePoints
 from napari_weak3d.errors import AnnotationError, Weak3DError
 from napari_weak3d.io.project import AxisRole, ImageEntry
 from napari_weak3d.types import Spacing
@@ -36,6 +37,8 @@ class Images(QObject):
     ----------
     shown
         Which layers show which images of the project.
+    time_points
+        Gets those into the project that nobody annotates.
     """
 
     settled = Signal()
@@ -49,6 +52,7 @@ class Images(QObject):
         self._layer: Any = None
         self.shown = ShownImages(desk.layers)
         self._choices = LayerChoices(desk, self.shown)
+        self.time_points = TimePoints(projects, self._intake, self._choices, self.shown)
         self._advice = FileAdvice(desk, on_advice=self._on_advice)
         self._watched: Any = None
         self._locked = False
@@ -60,7 +64,6 @@ class Images(QObject):
         panel.begin_requested.connect(self.begin)
         panel.remedy_requested.connect(self._set_right)
         desk.layers.listed.connect(self.refresh)
-        desk.layers.removed.connect(self._on_removed)
         desk.layers.slice_shown.connect(self._show_time)
         for tool in desk.tools.values():
             tool.changed.connect(self._follow_paint)
@@ -123,6 +126,8 @@ class Images(QObject):
         n_channels, channels = self._choices.channels_of(self._layer, image, self._time_of(image))
         panel.show_channels(n_channels, chosen=channels)
         panel.show_spacing(*self._choices.spacing_of(self._layer, image, self._time_of(image)))
+        if self._choices.is_guess(self._layer, image):
+            panel.doubt_axis(image.n_times)
         if self._layer not in self.shown:
             self._advice.offer(self._layer, image)
         self._show_time()
@@ -184,61 +189,66 @@ class Images(QObject):
 
     # ---- painting
 
-    def begin_unless_begun(self) -> None:
-        """Begin to paint on the chosen image, or its time point in view, if that is not painted on already."""
+    def begin_unless_begun(self, *, then: Callable[[], None]) -> bool:
+        """Begin to paint on the chosen image, or its time point in view, if that is not painted on already.
+
+        Then ``then`` is called, be it after the user was asked something. Returns whether there is such an image.
+        """
         image = self._look()
         if image is not None and not self._is_begun(image):
-            self.begin()
+            self.begin(then=then)
+        elif image is not None:
+            then()
+        return image is not None
 
-    def begin(self) -> None:
-        """Begin to paint on the chosen image, or go on; it gets into the project meanwhile."""
+    def begin(self, *, then: Callable[[], None] = lambda: None) -> None:
+        """Begin to paint on the chosen image, or go on; it gets into the project meanwhile; then call ``then``."""
         image = self._look_at_stack()
         if image is None:
             return
         layer, time = self._layer, self._time_of(image)
+        if self._choices.is_guess(layer, image):
+            self._ask_axis(image, then=then)
+            return
         try:
             project = self._projects.ensure(image.name)
             known = self.shown.id_of(layer, time)
             if known is not None:
                 self._begin_where_it_is(layer, known, time)
+                then()
                 return
+
+            def go_on(known: str) -> None:
+                self._begin_where_it_is(layer, known, time)
+                then()
+
             settings = self._choices.settings_for(layer, image, time)
-            self._intake.enter(
-                project, image, settings, time=time, then=lambda known: self._begin_where_it_is(layer, known, time)
-            )
+            self._intake.enter(project, image, settings, time=time, then=go_on)
         except Weak3DError as error:
             self._desk.complain(error)
+
+    def _ask_axis(self, image: LayerImage, *, then: Callable[[], None]) -> None:
+        """Ask what the first axis is that nobody has named, then begin; what is said is kept in the project."""
+        layer = self._layer
+
+        def settle(role: AxisRole) -> None:
+            self._choices.settle(layer, role=role)
+            self.choose(layer)
+            self.begin(then=then)
+
+        self._desk.panels.project.ask(
+            f"The first axis of {image.name}, {image.n_times} long, has no name: what is it?",
+            {"Time points": partial(settle, "time"), "Channels": partial(settle, "channels")},
+        )
+
+    def take_for_series(self) -> None:
+        """Note that the first axis of the chosen image is time, as it was taken for: the user has said so elsewhere."""
+        self._settle_choice(role="time")
 
     def chosen_series(self) -> tuple[Any, int] | None:
         """Return the layer that is chosen in step 1 and how many time points it has; None: it has no time."""
         image = self._look()
         return None if image is None or image.role != "time" else (self._layer, image.n_times)
-
-    def enter_time(self, layer: Any, time: int, *, then: Callable[[str], None]) -> None:
-        """Get a time point of a layer into the project, where it is not there yet; what is worked on stays.
-
-        Parameters
-        ----------
-        then
-            Called with its id once the project knows it; its voxels may be on their way.
-
-        Raises
-        ------
-        Weak3DError
-            The layer is no image, or the project cannot be written to.
-        """
-        image = self._choices.look(layer)
-        known = self.shown.id_of(layer, time)
-        if known is not None:
-            then(known)
-            return
-
-        def bind(image_id: str) -> None:
-            self.shown.bind(layer, image_id, time=time)
-            then(image_id)
-
-        settings = self._choices.settings_for(layer, image, time)
-        self._intake.enter(self._projects.ensure(image.name), image, settings, time=time, then=bind)
 
     def _begin_where_it_is(self, layer: Any, image_id: str, time: int | None) -> None:
         """Paint in the layer that shows the image already, be it that of another channel or an earlier one."""
@@ -293,7 +303,7 @@ class Images(QObject):
         """
         desk, project = self._desk, self._desk.project
         assert project is not None
-        self._leave()
+        self.leave()
         store = project.annotations(image_id, desk.tool.kind)
         annotation = read_annotation(store, name=project.image(image_id).name, say=desk.say)
         desk.tool.begin(layer, annotation, state=store.state())
@@ -325,14 +335,14 @@ class Images(QObject):
             return
         if method not in desk.tools:
             raise Weak3DError(f"there is no tool for {method} here: {', '.join(desk.tools)}", where="method")
-        self._leave()
+        self.leave()
         desk.choose_tool(method)
         if work is not None and desk.project is not None:
             self._write(lambda: self.begin_on(work.layer, work.image_id, time_index=work.time_index))
         self.refresh()
         self._projects.changed.emit()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Stop painting, to go on elsewhere; raises UnsavedError before that where the disk says no."""
         if self._desk.work is not None:
             self._projects.ensure_written()
@@ -378,26 +388,6 @@ class Images(QObject):
         """The tool may go on with another layer: the user's own labels."""
         if self._desk.work is not None and self._desk.tool.paint_layer is not self._watched:
             self.watch_again()
-
-    def _on_removed(self, layer: Any) -> None:
-        work = self._desk.work
-        if work is None or layer is not work.layer:
-            return
-        try:
-            self._leave()
-        except Weak3DError as error:
-            text = f"{layer.name} was removed from the viewer, and {error.message}"
-            self._desk.ask(text, {"Show it again": lambda: self._desk.viewer.add_layer(layer)})
-            return
-        self._desk.ask(
-            f"{layer.name} was removed from the viewer. What you painted on it is in the project.",
-            {"Show it again": lambda: self._show_again(layer, work), "Fine": lambda: None},
-        )
-
-    def _show_again(self, layer: Any, work: Work) -> None:
-        self._desk.viewer.add_layer(layer)
-        if self._desk.project is not None:
-            self._write(lambda: self.begin_on(layer, work.image_id, time_index=work.time_index))
 
     def _on_settled(self, image_id: str) -> None:
         if self._desk.work is not None and self._desk.work.image_id == image_id:

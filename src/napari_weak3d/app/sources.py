@@ -115,8 +115,12 @@ def stack_of_one(layer: Any) -> Any:
 
 def guess_role(label: str, length: int) -> AxisRole:
     """Guess what the axis before Z, Y, X is: by its label (c, channel, t, time), else channels where it is short."""
-    known = _LABELS.get(label.strip().lower())
-    return known or ("channels" if length <= _MOST_CHANNELS else "time")
+    return role_of_label(label) or ("channels" if length <= _MOST_CHANNELS else "time")
+
+
+def role_of_label(label: str) -> AxisRole | None:
+    """Return what an axis of this label is: c, channel, t, time; None: the label does not say."""
+    return _LABELS.get(label.strip().lower())
 
 
 def spacing_of(layer: Any) -> tuple[Spacing, str]:
