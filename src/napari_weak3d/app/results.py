@@ -51,6 +51,8 @@ class Results(QObject):
     ----------
     result
         The one that the panel is about, or None.
+    autosave
+        Of what the user corrects.
     """
 
     shown = Signal()
@@ -65,10 +67,10 @@ class Results(QObject):
         self._busy = False
         self._strokes = 0
         self._corrections: Corrections | None = None
-        self._autosave = Autosave(self, seconds=desk.autosave.seconds)
+        self.autosave = Autosave(self, seconds=desk.autosave.seconds)
         self._objects = ResultObjects(desk, self)
-        self._autosave.saved.connect(lambda _: self._objects.measure_soon())
-        self._autosave.failed.connect(desk.complain)
+        self.autosave.saved.connect(lambda _: self._objects.measure_soon())
+        self.autosave.failed.connect(desk.complain)
         desk.layers.activated.connect(self._on_activated)
         desk.layers.removed.connect(self._on_removed)
         images.begun.connect(self._on_begun)
@@ -101,7 +103,7 @@ class Results(QObject):
 
     def hold(self) -> None:
         """Write what is not written: the project is about to be carried to another place."""
-        self._write(self._autosave.unwatch)
+        self._write(self.autosave.unwatch)
 
     def go_on(self) -> None:
         """Go on at the project's new place."""
@@ -117,7 +119,7 @@ class Results(QObject):
     def close(self) -> None:
         """End the thread; call :meth:`forget` first."""
         self._objects.close()
-        self._autosave.close()
+        self.autosave.close()
 
     def _on_begun(self, image_id: str) -> None:
         """Another image is worked on: the panel is about its result."""
@@ -215,7 +217,7 @@ class Results(QObject):
         result = self.result
         if result is None:
             return
-        self._write(self._autosave.unwatch)
+        self._write(self.autosave.unwatch)
         self._objects.turn_to(None)
         result.layer.events.paint.disconnect(self._on_painted)
         if result.decided is not None:
@@ -277,7 +279,7 @@ class Results(QObject):
         corrections = self._corrections = Corrections(result.store, decided.labels, marks, kept=kept)
         if not project.read_only:
             state, shown = decided.state, self._desk.layers.shown_slice
-            self._write(lambda: self._autosave.watch(result.layer, corrections, lambda: state, shown=shown))
+            self._write(lambda: self.autosave.watch(result.layer, corrections, lambda: state, shown=shown))
 
     def _write(self, write: Callable[[], None]) -> None:
         try:
@@ -317,7 +319,7 @@ class Results(QObject):
 
     def _show_decided(self, result: Result, decided: Decided, filled: Filled) -> None:
         assert self._corrections is not None
-        self._autosave.let_go()  # what it had not found yet is in the new marks
+        self.autosave.let_go()  # what it had not found yet is in the new marks
         kept, result.decided = self._corrections.kept, decided
         corrected = bool(decided.marks)
         self._desk.layers.refill_result(result.layer, filled.labels, check=filled.check, corrected=corrected)
