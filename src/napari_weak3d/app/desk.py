@@ -78,6 +78,8 @@ class Desk:
         The image that is annotated, or None.
     unsettled
         Ids of images that are on their way into the project.
+    uncopied
+        Images whose voxels did not get into the project, by id, and what tries it again.
     on_change, on_lost
         Called when a job begins to wait for its turn or does so no more, and when one whose turn has come cannot begin.
     """
@@ -104,6 +106,7 @@ class Desk:
         self.project: Project | None = None
         self.work: Work | None = None
         self.unsettled: set[str] = set()
+        self.uncopied: dict[str, Callable[[], None]] = {}
         self.on_change: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None
         self._reminders: set[str] = set()

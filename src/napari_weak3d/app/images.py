@@ -19,7 +19,7 @@ from napari_weak3d.app.shown_images import ShownImages
 from napari_weak3d.app.sources import LayerImage, stack_of_one
 from napari_weak3d.app.time_points import TimePoints
 from napari_weak3d.errors import AnnotationError, Weak3DError
-from napari_weak3d.io.project import AxisRole, ImageEntry
+from napari_weak3d.io.project import AxisRole, ImageEntry, Project
 from napari_weak3d.types import Spacing
 
 
@@ -89,6 +89,7 @@ class Images(QObject):
         """Forget which layers show which images: another project is open."""
         self.shown.forget()
         self._desk.unsettled.clear()
+        self._desk.uncopied.clear()
 
     # ---- the panel
 
@@ -210,22 +211,20 @@ class Images(QObject):
         if self._choices.is_guess(layer, image):
             self._ask_axis(image, then=then)
             return
-        try:
-            project = self._projects.ensure(image.name)
+
+        def go_on(known: str) -> None:
+            self._begin_where_it_is(layer, known, time)
+            then()
+
+        def enter(project: Project) -> None:
             known = self.shown.id_of(layer, time)
-            if known is not None:
-                self._begin_where_it_is(layer, known, time)
-                then()
-                return
+            if known is None:
+                settings = self._choices.settings_for(layer, image, time)
+                self._intake.enter(project, image, settings, time=time, then=go_on)
+            else:
+                go_on(known)
 
-            def go_on(known: str) -> None:
-                self._begin_where_it_is(layer, known, time)
-                then()
-
-            settings = self._choices.settings_for(layer, image, time)
-            self._intake.enter(project, image, settings, time=time, then=go_on)
-        except Weak3DError as error:
-            self._desk.complain(error)
+        self._projects.with_project(image.name, enter)
 
     def _ask_axis(self, image: LayerImage, *, then: Callable[[], None]) -> None:
         """Ask what the first axis is that nobody has named, then begin; what is said is kept in the project."""

@@ -147,6 +147,7 @@ class Intake(QObject):
         """
         _check_fit(image, entry)
         self._desk.unsettled.add(entry.id)
+        self._desk.uncopied.pop(entry.id, None)
         self._desk.panels.project.take_in(entry.id)
 
         def fail(error: Weak3DError) -> None:
@@ -222,6 +223,7 @@ class Intake(QObject):
 
     def _on_lost(self, error: Weak3DError, try_again: Callable[[], None], entry: ImageEntry) -> None:
         self._desk.unsettled.discard(entry.id)
+        self._desk.uncopied[entry.id] = try_again
         self._desk.lose_image(entry.id)
         self._desk.panels.image.show_writing(1.0)
         if self._desk.project is None:

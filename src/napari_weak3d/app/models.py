@@ -118,17 +118,16 @@ class Models(QObject):
 
     def import_model(self, source: Path) -> None:
         """Copy a model, a folder or a .zip of one, into the project; without one, into a new one named after it."""
-        try:
-            self._projects.ensure(source.stem)
-        except Weak3DError as error:
-            self._desk.complain(error)
-            return
-        # The list of the project is changed on the main thread only: else what two threads write undoes each other.
-        self._on_thread(
-            lambda project: project.copy_in(source),
-            "The model is in the project",
-            then=lambda project, copied: project.list_copied(copied),
-        )
+
+        def copy(_: Project) -> None:
+            # The list of the project is changed on the main thread only: else what two threads write undoes each other.
+            self._on_thread(
+                lambda project: project.copy_in(source),
+                "The model is in the project",
+                then=lambda project, copied: project.list_copied(copied),
+            )
+
+        self._projects.with_project(source.stem, copy)
 
     def _on_thread(
         self,
