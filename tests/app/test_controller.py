@@ -141,7 +141,7 @@ def test_edited_spacing_goes_into_the_project_and_leaves_the_layer(painting, vie
 
 def test_time_point_in_view_is_an_image_of_its_own(controller, viewer, qtbot):
     movie = np.random.default_rng(0).integers(0, 9, (9, *SHAPE)).astype(np.uint8)
-    layer = viewer.add_image(movie, name="movie")
+    layer = viewer.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"))
     viewer.dims.set_point(0, 4)
     controller.images.choose(layer)
     assert controller.panels.image.begin_button.text() == "Paint on time point 4 of 9"

@@ -98,11 +98,11 @@ def test_apply_offers_what_the_method_knows_of(panel, method, offered):
     assert (panel.use_known.isVisible(), panel.with_responses.isVisible()) == offered
 
 
-@pytest.mark.parametrize("scope", ["image", "project", "folder"])
+@pytest.mark.parametrize("scope", ["image", "times", "project", "folder"])
 def test_apply_names_the_selected_model_and_the_scope(panel, heard, scope):
     panel.show_models([GOOD, HALF])
     choose(panel, 1)
-    panel.apply.menu().actions()[["image", "project", "folder"].index(scope)].trigger()
+    panel.apply.menu().actions()[["image", "times", "project", "folder"].index(scope)].trigger()
     assert heard == [("apply", "bbbb", scope)]
 
 

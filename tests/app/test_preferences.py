@@ -9,6 +9,7 @@ from npe2 import PluginManifest
 from napari_weak3d.app import preferences
 from napari_weak3d.app.preferences import PLUGIN, Preferences
 from napari_weak3d.config import Device, TrainConfig
+from napari_weak3d.messages import DeviceInfo, Hello
 
 pytestmark = pytest.mark.window
 
@@ -76,3 +77,36 @@ def test_preferences_dialog_shows_the_page(settings, qtbot):
     assert "Weak3D" in pages
     words = {label.text() for label in dialog._stack.widget(pages.index("Weak3D")).findChildren(QLabel)}
     assert {"Device", "Minutes", "Autosave, seconds"} <= words
+
+
+@pytest.fixture
+def controller(settings, make_napari_viewer, fake_jobs):
+    from napari_weak3d.app.controller import Controller
+
+    made = Controller(make_napari_viewer(), jobs=fake_jobs)
+    yield made
+    made.close()
+
+
+def test_what_is_set_counts_in_the_open_dock_at_once(settings, controller, fake_jobs):
+    gpu = DeviceInfo("cuda", "a card", 2**34)
+    fake_jobs.hello.emit(Hello("1", "2", (gpu, DeviceInfo("cpu", "a processor"))))
+    assert "a card" in controller.panels.train.device.text.text()
+    settings.weak3d.device = "cpu"
+    settings.weak3d.minutes = 12.5
+    settings.weak3d.autosave_seconds = 10.0
+    assert "CPU" in controller.panels.train.device.text.text()
+    assert controller.panels.train.minutes.value() == 12.5
+    assert (controller.desk.autosave.seconds, controller.results.autosave.seconds) == (5.0, 5.0)
+
+
+def test_minutes_set_in_the_dock_stay_when_another_preference_changes(settings, controller):
+    controller.panels.train.minutes.setValue(3.0)
+    settings.weak3d.autosave_seconds = 10.0
+    assert controller.panels.train.minutes.value() == 3.0
+
+
+def test_dock_that_is_closed_follows_no_more(settings, controller):
+    controller.close()
+    settings.weak3d.minutes = 12.5
+    assert controller.panels.train.minutes.value() != 12.5

@@ -158,7 +158,7 @@ def test_layer_of_another_image_of_the_project_is_refused(make, begin, reopen, i
 def test_time_point_that_was_annotated_is_taken_whichever_is_in_view(make, begin, reopen, qtbot):
     movie = np.random.default_rng(0).integers(0, 9, (9, *SHAPE)).astype(np.uint8)
     controller = make()
-    layer = controller.viewer.add_image(movie, name="movie")
+    layer = controller.viewer.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"))
     controller.viewer.dims.set_point(0, 3)
     begin(controller, layer)
     paint(controller, 1)

@@ -68,9 +68,20 @@ def test_of_multiscale_labels_the_finest_level_is_saved(tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "saved.zarr"), fine)
 
 
-def test_labels_with_a_time_axis_are_refused_with_what_to_do(tmp_path):
-    with pytest.raises(AnnotationError, match=r"the layer cells has 4 axes .*Split Stack"):
-        write_labels_layer(str(tmp_path / "saved.tif"), np.zeros((2, 3, 4, 5), int), {"name": "cells"})
+@pytest.mark.parametrize("ending", [".tif", ".zarr"])
+def test_labels_with_a_time_axis_are_saved_as_time_points(tmp_path, ending):
+    labels = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    file = tmp_path / f"saved{ending}"
+    Labels(labels, name="cells", scale=(7, 2, 0.5, 0.5), units=("s", "um", "um", "um")).save(str(file), plugin=PLUGIN)
+    for time in range(2):
+        volume = read_volume(file, time_index=time)
+        np.testing.assert_array_equal(volume.data[0], labels[time])
+        assert (volume.spacing, volume.unit) == ((2, 0.5, 0.5), "um")
+
+
+def test_labels_of_five_axes_are_refused_with_what_to_do(tmp_path):
+    with pytest.raises(AnnotationError, match=r"the layer cells has 5 axes .*Split Stack"):
+        write_labels_layer(str(tmp_path / "saved.tif"), np.zeros((2, 2, 3, 4, 5), int), {"name": "cells"})
     assert not list(tmp_path.glob("saved*"))
 
 

@@ -275,3 +275,118 @@ def test_copy_of_a_read_only_project_can_be_annotated(painting, make, tmp_path, 
     assert not second.desk.project.read_only
     layer = second.desk.tool.paint_layer if tool == "slices" else second.viewer.layers.selection.active
     assert layer.editable
+
+
+# ---- an image that could not be copied
+
+
+@pytest.fixture
+def uncopied(make, monkeypatch, qtbot):
+    """An image is painted on whose copy the disk refused; yields the controller and what mends the disk."""
+    controller = make()
+    voxels = np.random.default_rng(3).integers(0, 255, SHAPE).astype(np.uint8)
+
+    def full(self, volume, **_):
+        raise StorageError("the disk is full: free some space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Project, "store_volume", full)
+        controller.images.choose(controller.viewer.add_image(voxels, name="cells"))
+        controller.images.begin()
+        qtbot.waitUntil(lambda: isinstance(controller.panels.train.messages.current, Question), timeout=LONG)
+        paint(controller, 2)
+        controller.desk.tool.complete_shown()
+        yield controller, patched
+
+
+def press(controller, text):
+    bar = controller.panels.train.messages
+    next(button for button in bar.answer_buttons if button.text() == text).click()
+
+
+def test_train_offers_again_an_image_that_could_not_be_copied_and_trains_when_it_is_there(uncopied, fake_jobs, qtbot):
+    controller, disk = uncopied
+    press(controller, "Leave it")
+    controller.train()
+    assert "cells could not be copied into the project before" in controller.panels.train.messages.current.text
+    assert not fake_jobs.requests
+    disk.undo()
+    press(controller, "Copy again and train")
+    qtbot.waitUntil(lambda: len(fake_jobs.requests) == 1, timeout=LONG)
+    assert fake_jobs.requests[0].images == (controller.desk.work.image_id,)
+    assert not controller.desk.uncopied
+
+
+def test_image_that_cannot_be_copied_again_is_offered_once_more(uncopied, fake_jobs, qtbot):
+    controller, _ = uncopied
+    press(controller, "Leave it")
+    controller.train()
+    press(controller, "Copy again and train")
+    messages = controller.panels.train.messages
+    qtbot.waitUntil(lambda: isinstance(messages.current, Question) and "the disk is full" in messages.current.text)
+    assert not controller.desk.busy
+    assert not fake_jobs.requests
+    press(controller, "Leave it")
+    controller.train()
+    assert "could not be copied into the project before" in messages.current.text
+
+
+def test_train_offers_an_image_again_that_was_left_out_when_the_project_was_opened(uncopied, make, qtbot, fake_jobs):
+    controller, disk = uncopied
+    folder = controller.desk.project.folder
+    controller.close()
+    again = make()
+    again.open_project(folder)
+    bar = again.panels.project.bar
+    qtbot.waitUntil(lambda: isinstance(bar.current, Question) and "was not yet copied" in bar.current.text)
+    answer(again, "Leave it out")
+    disk.undo()
+    voxels = np.random.default_rng(4).integers(0, 255, SHAPE).astype(np.uint8)
+    again.images.choose(again.viewer.add_image(voxels, name="other"))
+    again.images.begin()
+    qtbot.waitUntil(lambda: not again.desk.unsettled, timeout=LONG)
+    paint(again, 1)
+    again.desk.tool.complete_shown()
+    again.train()
+    assert "cells could not be copied into the project before" in again.panels.train.messages.current.text
+    press(again, "Train without")
+    assert fake_jobs.requests[0].images == (again.desk.work.image_id,)
+
+
+# ---- a home that is full or read-only
+
+
+@pytest.fixture
+def no_home(tmp_path):
+    """Nothing can be written where projects go: a file is in the way."""
+    (Path.home() / "napari-weak3d").write_text("in the way")
+
+
+def test_another_place_is_offered_where_no_project_can_be_made_and_painting_begins_there(
+    no_home, make, tmp_path, monkeypatch, qtbot
+):
+    controller = make()
+    controller.images.choose(controller.viewer.add_image(np.ones(SHAPE, np.uint8), name="cells"))
+    controller.images.begin()
+    assert "Cannot make the folder" in controller.panels.project.bar.current.text
+    assert controller.desk.project is None
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    answer(controller, "Choose another place...")  # and thinks better of it
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "stick"))
+    answer(controller, "Choose another place...")
+    qtbot.waitUntil(lambda: controller.desk.work is not None, timeout=LONG)
+    assert controller.desk.project.folder.parent == tmp_path / "stick"
+    controller.desk.tool.paint_layer.paint((1, 3, 3), 2)
+    qtbot.waitUntil(lambda: not controller.desk.unsettled, timeout=LONG)
+    controller.new_project()
+    controller.images.begin()
+    assert controller.desk.project.folder.parent == tmp_path / "stick"
+
+
+def test_place_can_be_mended_and_tried_again(no_home, make):
+    controller = make()
+    controller.images.choose(controller.viewer.add_image(np.ones(SHAPE, np.uint8), name="cells"))
+    controller.images.begin()
+    (Path.home() / "napari-weak3d").unlink()
+    answer(controller, "Try again")
+    assert controller.desk.work is not None

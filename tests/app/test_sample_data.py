@@ -114,6 +114,24 @@ def test_download_without_a_network_is_told_in_one_line_that_names_what_works(ca
     assert not list(cache.glob("*.tif"))
 
 
+@pytest.mark.slow
+def test_download_without_a_network_is_one_notification_in_our_words(cache, monkeypatch):
+    from napari.utils.notifications import NotificationManager
+
+    gone = replace(downloads.CELLS, url="http://127.0.0.1:9/cells3d.tif")
+    monkeypatch.setattr(sample_data, "CELLS", gone)
+    PluginManager.instance().discover()  # napari does when its window opens
+    viewer, notifications = ViewerModel(), NotificationManager()
+    with pytest.raises(downloads.DownloadError) as caught:
+        viewer.open_sample("napari-weak3d", "cells")  # what the menu calls
+    notifications.receive_error(caught.type, caught.value, caught.tb)  # where an error of a menu's action ends
+    (told,) = notifications.records
+    assert str(told.message).startswith("the sample 'Cells' (16 MB from 127.0.0.1:9) did not come")
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__  # the traceback that napari offers beside it is short
+    assert not viewer.layers
+
+
 def test_download_of_another_content_is_refused(server, cache):
     download = offer(np.zeros((6, 2, 8, 9), np.uint8), server)
     with pytest.raises(downloads.DownloadError, match="is another than it was"):

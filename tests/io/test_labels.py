@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_weak3d.errors import AnnotationError, StorageError
+from napari_weak3d.io.labels import write_label_series
 from napari_weak3d.io.volumes import read_labels, read_volume, write_image, write_labels
 from napari_weak3d.types import Volume
 
@@ -51,6 +52,25 @@ def test_images_come_back_to_the_bit(tmp_path_factory, image):
 def test_labels_take_the_smallest_dtype(tmp_path, highest, dtype):
     write_labels(tmp_path / "a.tif", np.full((2, 3, 4), highest), spacing=(1, 1, 1), unit="um")
     assert tifffile.imread(tmp_path / "a.tif").dtype == dtype
+
+
+@pytest.mark.parametrize("ending", [".tif", ".ome.tif", ".zarr"])
+def test_labels_of_a_series_come_back_time_point_by_time_point(tmp_path, ending):
+    labels = np.zeros((3, 2, 4, 5), np.int32)
+    labels[1, 0, 0, 0], labels[2] = 300, 1
+    write_label_series(tmp_path / f"a{ending}", labels, spacing=(5, 0.5, 0.25), unit="um")
+    for time in range(3):
+        volume = read_volume(tmp_path / f"a{ending}", time_index=time)
+        assert volume.data.dtype == np.uint16
+        assert volume.spacing == pytest.approx((5, 0.5, 0.25))
+        np.testing.assert_array_equal(volume.data[0], labels[time])
+
+
+def test_label_that_is_none_is_told_with_its_time_point(tmp_path):
+    labels = np.zeros((3, 2, 4, 5), np.int32)
+    labels[1, 0, 0, 0] = -2
+    with pytest.raises(AnnotationError, match=r"time point 1 of the labels holds -2 at z 0"):
+        write_label_series(tmp_path / "a.tif", labels, spacing=(1, 1, 1), unit="um")
 
 
 def test_fiji_gets_a_calibrated_hyperstack(tmp_path):

@@ -99,7 +99,7 @@ class Autosave(QObject):
 
     def __init__(self, parent: QObject | None = None, *, seconds: float = 1.0) -> None:
         super().__init__(parent)
-        self.seconds = max(seconds, _SHORTEST_S)
+        self.set_seconds(seconds)
         self._watched: _Watched | None = None
         self._future: Future[Any] | None = None
         self._writing: dict[int, IntLabels] = {}
@@ -110,6 +110,10 @@ class Autosave(QObject):
         self._timer.timeout.connect(self._tick)
         # Queued: a write that is done at once would answer in the middle of asking for it.
         self._answered.connect(self._collect, Qt.ConnectionType.QueuedConnection)
+
+    def set_seconds(self, seconds: float) -> None:
+        """Write after about so many seconds from now on; at least 0.2."""
+        self.seconds = max(seconds, _SHORTEST_S)
 
     def watch(
         self,

@@ -20,13 +20,15 @@ from napari_weak3d.app.jobs import Jobs, JobState
 from napari_weak3d.app.leaving import Leaving
 from napari_weak3d.app.message_bar import Kind
 from napari_weak3d.app.models import Models
+from napari_weak3d.app.preferred import Preferred
 from napari_weak3d.app.projects import Projects
+from napari_weak3d.app.removed_images import RemovedImages
 from napari_weak3d.app.restoring import Restoring
 from napari_weak3d.app.results import Results
+from napari_weak3d.app.series_results import SeriesResults
 from napari_weak3d.app.training import Training
-from napari_weak3d.config import Device
 from napari_weak3d.errors import UnsavedError, Weak3DError
-from napari_weak3d.messages import Advanced, Failed, Finished, Hello, Train
+from napari_weak3d.messages import Advanced, Failed, Finished, Train
 
 _START_CHILD_MS = 1000
 """After the dock is drawn: importing torch keeps a processor busy for some seconds."""
@@ -59,15 +61,18 @@ class Controller(QObject):
 
     def __init__(self, viewer: Any, *, jobs: Jobs | None = None) -> None:
         super().__init__()
-        preferred = preferences.read()
+        seconds = preferences.read().autosave_seconds / 2
         self.dock: QWidget | None = None
         self.shortcuts: list[QShortcut] = []
-        self.desk = Desk(viewer, jobs=jobs or Jobs(), autosave=Autosave(seconds=preferred.autosave_seconds / 2))
+        self.desk = Desk(viewer, jobs=jobs or Jobs(), autosave=Autosave(seconds=seconds))
         self.projects = Projects(self.desk, self)
         self.images = Images(self.desk, self.projects, self)
+        self.removed_images = RemovedImages(self.desk, self.images)
         self.training = Training(self.desk, self.images, self)
         self.results = Results(self.desk, self.images, self)
-        self.applying = Applying(self.desk, self.images, self.results, self)
+        self._preferred = Preferred(self.desk, self.results)
+        self.series_results = SeriesResults(self.desk, self.results, self)
+        self.applying = Applying(self.desk, self.images, self.results, self.series_results, self)
         self.finding = Finding(self.desk, self.images, self.desk.clicking, self)
         self.models = Models(self.desk, self.projects, self.training, self.applying, self)
         self.restoring = Restoring(self.desk, self.images, training=self.training)
@@ -78,7 +83,6 @@ class Controller(QObject):
         self._leaving = Leaving(self.desk, self.projects, self.images, close=self._close_window, parent=self)
         self._connect_jobs()
         self._connect_parts()
-        self.panels.train.minutes.setValue(preferred.minutes)
         self._watch_window()
         QTimer.singleShot(0, self._offer_last)
         QTimer.singleShot(_START_CHILD_MS, self._start_child)
@@ -208,6 +212,7 @@ class Controller(QObject):
         self.desk.copying.close()
         self.desk.autosave.close()
         self.results.close()
+        self._preferred.close()
         self.desk.tool_layers.close()
         self.desk.layers.close()
         self.training.close()
@@ -224,7 +229,6 @@ class Controller(QObject):
         self.desk.on_change = lambda: self._set_state(jobs.state)
         self.desk.on_lost = self.training.on_failed
         self._patience.timeout.connect(self._end_search)
-        jobs.hello.connect(self._on_hello)
         jobs.advanced.connect(self._on_advanced)
         jobs.finished.connect(self._on_finished)
         jobs.failed.connect(self._on_failed)
@@ -265,13 +269,11 @@ class Controller(QObject):
         if self.desk.waiting:
             self.desk.end_search()
 
-    def _on_hello(self, hello: Hello) -> None:
-        self.panels.train.show_device(hello, device=Device(preferences.read().device))
-
     def _on_advanced(self, progress: Advanced) -> None:
         if self.desk.busy:
-            self.panels.train.show_progress(progress)
-            self._activity.show(progress)
+            told = self.applying.name_part(progress)
+            self.panels.train.show_progress(told)
+            self._activity.show(told)
 
     def _on_finished(self, report: Finished) -> None:
         self.desk.end(report)
@@ -311,6 +313,7 @@ class Controller(QObject):
         self.projects.changed.connect(self.models.refresh)
         self.projects.opened.connect(self.images.forget)
         self.projects.opened.connect(self.models.clear_up)
+        self.projects.closing.connect(self.series_results.forget)
         self.projects.closing.connect(self.results.forget)
         self.projects.moving.connect(self.results.hold)
         self.projects.moved.connect(self.results.go_on)

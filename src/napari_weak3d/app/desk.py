@@ -52,6 +52,15 @@ class Work:
     time_index: int | None = None
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A job that waits for images: what begins it, which ones, and what is called when it will not begin."""
+
+    go_on: Callable[[], None]
+    images: frozenset[str]
+    lost: Callable[[], None]
+
+
 class Desk:
     """Everything of one viewer that more than one part of the controller needs.
 
@@ -69,6 +78,8 @@ class Desk:
         The image that is annotated, or None.
     unsettled
         Ids of images that are on their way into the project.
+    uncopied
+        Images whose voxels did not get into the project, by id, and what tries it again.
     on_change, on_lost
         Called when a job begins to wait for its turn or does so no more, and when one whose turn has come cannot begin.
     """
@@ -95,12 +106,13 @@ class Desk:
         self.project: Project | None = None
         self.work: Work | None = None
         self.unsettled: set[str] = set()
+        self.uncopied: dict[str, Callable[[], None]] = {}
         self.on_change: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None
         self._reminders: set[str] = set()
         self._about_work: set[str] = set()
         self._unsaved: set[str] = set()
-        self._held: tuple[Callable[[], None], frozenset[str]] | None = None
+        self._held: _Held | None = None
         self._at_end: dict[str, tuple[Done, Lost | None]] = {}
         self._next: tuple[Request, Done, Lost | None] | None = None
 
@@ -207,24 +219,36 @@ class Desk:
 
     def forget_waiting(self) -> None:
         """Let the job that waits for its turn, or for images, not begin."""
-        self._next = self._held = None
+        held, self._held = self._held, None
+        self._next = None
         self.on_change()
+        if held is not None:
+            held.lost()
 
-    def hold(self, go_on: Callable[[], None], *, images: Collection[str]) -> None:
-        """Let a job wait for images that are being copied into the project, until :meth:`release`."""
-        self._held = (go_on, frozenset(images))
+    def hold(
+        self, go_on: Callable[[], None], *, images: Collection[str], lost: Callable[[], None] = lambda: None
+    ) -> None:
+        """Let a job wait for images that are being copied into the project, until :meth:`release`.
+
+        Parameters
+        ----------
+        lost
+            Called where it will not begin: it was stopped, or an image could not be copied.
+        """
+        self._held = _Held(go_on, frozenset(images), lost)
         self.on_change()
 
     def release(self) -> None:
         """Go on with the job that waits for images, if they are all there."""
-        if self._held is not None and not self._held[1] & self.unsettled:
-            (go_on, _), self._held = self._held, None
-            go_on()
+        held = self._held
+        if held is not None and not held.images & self.unsettled:
+            self._held = None
+            held.go_on()
             self.on_change()
 
     def lose_image(self, image_id: str) -> None:
         """Call off the job that waits for an image, which could not be copied."""
-        if self._held is not None and image_id in self._held[1]:
+        if self._held is not None and image_id in self._held.images:
             self.forget_waiting()
 
     def end_search(self) -> None:

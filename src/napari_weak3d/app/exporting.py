@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QFileDialog
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.shown_result import Result, measure
 from napari_weak3d.io.export import export_result
+from napari_weak3d.io.labels import write_label_series
+from napari_weak3d.io.project import ImageEntry
+from napari_weak3d.io.time_stack import TimeStack
 
 _FILES = {
     "csv": ("Export the table of objects", "Tables (*.csv)", ".csv"),
@@ -41,3 +44,12 @@ def export(desk: Desk, result: Result, kind: str, path: Path) -> None:
             export_result(path, np.array(shown), image=result.entry)
 
     desk.background.run(write, done=lambda _: desk.say(f"Written: {path}"), failed=desk.complain)
+
+
+def export_series(desk: Desk, stack: TimeStack, image: ImageEntry, path: Path) -> None:
+    """Write the labels of all time points, of which ``image`` is one, into one file on a thread: .tif or .zarr."""
+    desk.background.run(
+        lambda: write_label_series(path, stack, spacing=image.spacing, unit=image.unit),
+        done=lambda _: desk.say(f"Written, {len(stack)} time points: {path}"),
+        failed=desk.complain,
+    )

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_weak3d.app.sources import AxisRole, LayerImage
+from napari_weak3d.app.sources import LayerImage
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.axes import StoredImage
 from napari_weak3d.io.formats import open_stored
+from napari_weak3d.io.project import AxisRole
 from napari_weak3d.io.spacing import spacing_from_metadata
 from napari_weak3d.types import RELATIVE, Spacing
 

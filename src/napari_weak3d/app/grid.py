@@ -15,6 +15,8 @@ from napari_weak3d.errors import AnnotationError
 from napari_weak3d.types import SliceIndex
 
 N_SPATIAL = 3
+_PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""The attributes of a layer that say where it lies."""
 _STILL = 1e-6  # voxels that an index may move across a view, per voxel of view, before the view counts as oblique
 
 
@@ -123,6 +125,17 @@ def lay_on(grid: Grid, layer: Any) -> None:
     layer.scale, layer.translate = grid.scale, grid.translate
     layer.rotate, layer.shear, layer.affine = grid.rotate, grid.shear, grid.affine
     layer.units, layer.axis_labels = grid.units, grid.axis_labels
+
+
+def labels_like(layer: Any, data: Any, *, name: str) -> Any:
+    """Make a Labels layer that lies where another one does, on all of its axes; it is not in any viewer yet."""
+    return Labels(data, name=name, **{each: getattr(layer, each) for each in _PLACEMENT})
+
+
+def lay_like(layer: Any, moved: Any) -> None:
+    """Move a layer to where another one of as many axes lies."""
+    for each in _PLACEMENT:
+        setattr(moved, each, getattr(layer, each))
 
 
 def image_on(grid: Grid, data: NDArray[Any], *, name: str) -> Any:

@@ -138,6 +138,10 @@ class ImagePanel(QWidget):
             self.role.setCurrentIndex(self.role.findData(role))
             self.role.setToolTip(f"What the first axis of this image, {n} long, is")
 
+    def doubt_axis(self, n: int) -> None:
+        """Ask in the note what the first axis is: it was guessed."""
+        self.show_note(f"The first axis, {n} long, has no name: is it time points or channels? Say so above.")
+
     def show_channels(self, n: int, *, chosen: Sequence[int] | None) -> None:
         """Show a box per channel, ticked where it is used; None: all are. Hidden where there is one."""
         self._form.setRowVisible(self._channels, n > 1)

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_weak3d.app.choices import Choices, name_part, time_in_view
+from napari_weak3d.app.choices import LayerChoices, name_part, time_in_view
 from napari_weak3d.app.desk import Desk, Work
 from napari_weak3d.app.file_advice import FileAdvice
-from napari_weak3d.app.intake import Intake, Settings
+from napari_weak3d.app.intake import Intake
 from napari_weak3d.app.mending import read_annotation
 from napari_weak3d.app.projects import Projects
 from napari_weak3d.app.shown_images import ShownImages
-from napari_weak3d.app.sources import AxisRole, LayerImage, look_at, stack_of_one
+from napari_weak3d.app.sources import LayerImage, stack_of_one
+from napari_weak3d.app.time_points import TimePoints
 from napari_weak3d.errors import AnnotationError, Weak3DError
-from napari_weak3d.io.project import ImageEntry
+from napari_weak3d.io.project import AxisRole, ImageEntry, Project
 from napari_weak3d.types import Spacing
 
 
@@ -37,6 +37,8 @@ class Images(QObject):
     ----------
     shown
         Which layers show which images of the project.
+    time_points
+        Gets those into the project that nobody annotates.
     """
 
     settled = Signal()
@@ -48,8 +50,9 @@ class Images(QObject):
         self._intake = Intake(desk, self)
         self._intake.settled.connect(self._on_settled)
         self._layer: Any = None
-        self._choices: WeakKeyDictionary[Any, Choices] = WeakKeyDictionary()
         self.shown = ShownImages(desk.layers)
+        self._choices = LayerChoices(desk, self.shown)
+        self.time_points = TimePoints(projects, self._intake, self._choices, self.shown)
         self._advice = FileAdvice(desk, on_advice=self._on_advice)
         self._watched: Any = None
         self._locked = False
@@ -61,7 +64,6 @@ class Images(QObject):
         panel.begin_requested.connect(self.begin)
         panel.remedy_requested.connect(self._set_right)
         desk.layers.listed.connect(self.refresh)
-        desk.layers.removed.connect(self._on_removed)
         desk.layers.slice_shown.connect(self._show_time)
         for tool in desk.tools.values():
             tool.changed.connect(self._follow_paint)
@@ -87,6 +89,7 @@ class Images(QObject):
         """Forget which layers show which images: another project is open."""
         self.shown.forget()
         self._desk.unsettled.clear()
+        self._desk.uncopied.clear()
 
     # ---- the panel
 
@@ -110,52 +113,35 @@ class Images(QObject):
 
     def _show(self) -> None:
         panel = self._desk.panels.image
+        series = self.chosen_series()
+        self._desk.panels.models.show_times(1 if series is None else series[1])
         if self._layer is None:
             panel.show_begin("")
             return
-        chosen = self._choices.get(self._layer, Choices())
         try:
-            image = look_at(self._layer, chosen.role)
+            image = self._choices.look(self._layer)
         except Weak3DError as error:
             panel.show_refusal(error.message)
             return
         panel.show_axes(image.role, n=image.data.shape[0])
-        n_channels, channels = self._channels(image)
+        n_channels, channels = self._choices.channels_of(self._layer, image, self._time_of(image))
         panel.show_channels(n_channels, chosen=channels)
-        panel.show_spacing(*self._spacing(image))
+        panel.show_spacing(*self._choices.spacing_of(self._layer, image, self._time_of(image)))
+        if self._choices.is_guess(self._layer, image):
+            panel.doubt_axis(image.n_times)
         if self._layer not in self.shown:
             self._advice.offer(self._layer, image)
         self._show_time()
 
     def _set_right(self) -> None:
         if self._advice.take(self._layer):
-            self._choices.pop(self._layer, None)
+            self._choices.forget(self._layer)
             self._desk.viewer.reset_view()
             self.refresh()
 
     def _on_advice(self, layer: Any) -> None:
         if layer is self._layer:
             self._show()
-
-    def _spacing(self, image: LayerImage) -> tuple[Spacing, str]:
-        """What the project says of the voxel size, or the user, or the layer."""
-        entry = self._entry_of(image)
-        if entry is not None:
-            return entry.spacing, entry.unit
-        return self._choices.get(self._layer, Choices()).spacing or (image.spacing, image.unit)
-
-    def _channels(self, image: LayerImage) -> tuple[int, tuple[int, ...] | None]:
-        """How many channels the image has and which of them are used, None: all; of a channel's layer, its file's."""
-        entry = self._entry_of(image)
-        if entry is None:
-            return image.n_channels, self._choices.get(self._layer, Choices()).channels
-        n_channels = self.shown.n_channels_of(entry.id) or image.n_channels
-        return n_channels, entry.channels if n_channels > 1 else None
-
-    def _entry_of(self, image: LayerImage) -> ImageEntry | None:
-        """What the project knows of the chosen layer's image."""
-        project, image_id = self._desk.project, self.shown.id_of(self._layer, self._time_of(image))
-        return None if project is None or image_id is None else project.image(image_id)
 
     def _show_time(self) -> None:
         """Offer to paint on what is shown, unless that is what is painted on already."""
@@ -176,7 +162,7 @@ class Images(QObject):
         if self._layer is None:
             return None
         try:
-            return look_at(self._layer, self._choices.get(self._layer, Choices()).role)
+            return self._choices.look(self._layer)
         except Weak3DError:
             return None
 
@@ -191,12 +177,9 @@ class Images(QObject):
         spacing: tuple[Spacing, str] | None = None,
     ) -> None:
         """Take what the user changed in the panel, into the project too if the image is there."""
-        old = self._choices.get(self._layer, Choices())
-        self._choices[self._layer] = Choices(
-            role or old.role, old.channels if channels is None else channels, spacing or old.spacing
-        )
-        image = self._look()
-        project, entry = self._desk.project, None if image is None else self._entry_of(image)
+        self._choices.settle(self._layer, role=role, channels=channels, spacing=spacing)
+        image, project = self._look(), self._desk.project
+        entry = None if image is None else self._choices.entry_of(self._layer, self._time_of(image))
         if project is not None and entry is not None:
             if spacing is not None:
                 entry = replace(entry, spacing=spacing[0], unit=spacing[1])
@@ -207,31 +190,64 @@ class Images(QObject):
 
     # ---- painting
 
-    def begin_unless_begun(self) -> None:
-        """Begin to paint on the chosen image, or its time point in view, if that is not painted on already."""
+    def begin_unless_begun(self, *, then: Callable[[], None]) -> bool:
+        """Begin to paint on the chosen image, or its time point in view, if that is not painted on already.
+
+        Then ``then`` is called, be it after the user was asked something. Returns whether there is such an image.
+        """
         image = self._look()
         if image is not None and not self._is_begun(image):
-            self.begin()
+            self.begin(then=then)
+        elif image is not None:
+            then()
+        return image is not None
 
-    def begin(self) -> None:
-        """Begin to paint on the chosen image, or go on; it gets into the project meanwhile."""
+    def begin(self, *, then: Callable[[], None] = lambda: None) -> None:
+        """Begin to paint on the chosen image, or go on; it gets into the project meanwhile; then call ``then``."""
         image = self._look_at_stack()
         if image is None:
             return
         layer, time = self._layer, self._time_of(image)
-        try:
-            project = self._projects.ensure(image.name)
+        if self._choices.is_guess(layer, image):
+            self._ask_axis(image, then=then)
+            return
+
+        def go_on(known: str) -> None:
+            self._begin_where_it_is(layer, known, time)
+            then()
+
+        def enter(project: Project) -> None:
             known = self.shown.id_of(layer, time)
-            if known is not None:
-                self._begin_where_it_is(layer, known, time)
-                return
-            spacing, unit = self._spacing(image)
-            settings = Settings(spacing, unit, self._choices.get(layer, Choices()).channels)
-            self._intake.enter(
-                project, image, settings, time=time, then=lambda known: self._begin_where_it_is(layer, known, time)
-            )
-        except Weak3DError as error:
-            self._desk.complain(error)
+            if known is None:
+                settings = self._choices.settings_for(layer, image, time)
+                self._intake.enter(project, image, settings, time=time, then=go_on)
+            else:
+                go_on(known)
+
+        self._projects.with_project(image.name, enter)
+
+    def _ask_axis(self, image: LayerImage, *, then: Callable[[], None]) -> None:
+        """Ask what the first axis is that nobody has named, then begin; what is said is kept in the project."""
+        layer = self._layer
+
+        def settle(role: AxisRole) -> None:
+            self._choices.settle(layer, role=role)
+            self.choose(layer)
+            self.begin(then=then)
+
+        self._desk.panels.project.ask(
+            f"The first axis of {image.name}, {image.n_times} long, has no name: what is it?",
+            {"Time points": partial(settle, "time"), "Channels": partial(settle, "channels")},
+        )
+
+    def take_for_series(self) -> None:
+        """Note that the first axis of the chosen image is time, as it was taken for: the user has said so elsewhere."""
+        self._settle_choice(role="time")
+
+    def chosen_series(self) -> tuple[Any, int] | None:
+        """Return the layer that is chosen in step 1 and how many time points it has; None: it has no time."""
+        image = self._look()
+        return None if image is None or image.role != "time" else (self._layer, image.n_times)
 
     def _begin_where_it_is(self, layer: Any, image_id: str, time: int | None) -> None:
         """Paint in the layer that shows the image already, be it that of another channel or an earlier one."""
@@ -286,7 +302,7 @@ class Images(QObject):
         """
         desk, project = self._desk, self._desk.project
         assert project is not None
-        self._leave()
+        self.leave()
         store = project.annotations(image_id, desk.tool.kind)
         annotation = read_annotation(store, name=project.image(image_id).name, say=desk.say)
         desk.tool.begin(layer, annotation, state=store.state())
@@ -318,14 +334,14 @@ class Images(QObject):
             return
         if method not in desk.tools:
             raise Weak3DError(f"there is no tool for {method} here: {', '.join(desk.tools)}", where="method")
-        self._leave()
+        self.leave()
         desk.choose_tool(method)
         if work is not None and desk.project is not None:
             self._write(lambda: self.begin_on(work.layer, work.image_id, time_index=work.time_index))
         self.refresh()
         self._projects.changed.emit()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Stop painting, to go on elsewhere; raises UnsavedError before that where the disk says no."""
         if self._desk.work is not None:
             self._projects.ensure_written()
@@ -371,26 +387,6 @@ class Images(QObject):
         """The tool may go on with another layer: the user's own labels."""
         if self._desk.work is not None and self._desk.tool.paint_layer is not self._watched:
             self.watch_again()
-
-    def _on_removed(self, layer: Any) -> None:
-        work = self._desk.work
-        if work is None or layer is not work.layer:
-            return
-        try:
-            self._leave()
-        except Weak3DError as error:
-            text = f"{layer.name} was removed from the viewer, and {error.message}"
-            self._desk.ask(text, {"Show it again": lambda: self._desk.viewer.add_layer(layer)})
-            return
-        self._desk.ask(
-            f"{layer.name} was removed from the viewer. What you painted on it is in the project.",
-            {"Show it again": lambda: self._show_again(layer, work), "Fine": lambda: None},
-        )
-
-    def _show_again(self, layer: Any, work: Work) -> None:
-        self._desk.viewer.add_layer(layer)
-        if self._desk.project is not None:
-            self._write(lambda: self.begin_on(layer, work.image_id, time_index=work.time_index))
 
     def _on_settled(self, image_id: str) -> None:
         if self._desk.work is not None and self._desk.work.image_id == image_id:

@@ -29,11 +29,22 @@ Then = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user has settled about an image: the size of a voxel, its unit, and channels, None: all."""
+    """What an image gets into the project with.
+
+    Attributes
+    ----------
+    spacing, unit
+        Of a voxel.
+    channels
+        Which are used; None: all.
+    series
+        What its time points have in common; None: it is no time point.
+    """
 
     spacing: Spacing
     unit: str
     channels: tuple[int, ...] | None
+    series: str | None = None
 
 
 class Intake(QObject):
@@ -82,6 +93,8 @@ class Intake(QObject):
         else:
             if known.state == "missing":
                 self.bring(project, image, known.entry, time=time)
+            if settings.series is not None and known.entry.series is None:
+                project.replace_image(replace(project.image(known.entry.id), series=settings.series))
             then(known.entry.id)
 
     def go_on_with(
@@ -134,6 +147,7 @@ class Intake(QObject):
         """
         _check_fit(image, entry)
         self._desk.unsettled.add(entry.id)
+        self._desk.uncopied.pop(entry.id, None)
         self._desk.panels.project.take_in(entry.id)
 
         def fail(error: Weak3DError) -> None:
@@ -171,6 +185,8 @@ class Intake(QObject):
             time_index=time,
             channels=settings.channels if image.role == "channels" else None,
             origin=None if image.path is None else str(image.path.absolute()),
+            first_axis=None if image.role is None else (image.role, int(image.data.shape[0])),
+            series=settings.series,
         )
         project.add_image(entry)
         self.bring(project, image, entry, time=time)
@@ -207,6 +223,7 @@ class Intake(QObject):
 
     def _on_lost(self, error: Weak3DError, try_again: Callable[[], None], entry: ImageEntry) -> None:
         self._desk.unsettled.discard(entry.id)
+        self._desk.uncopied[entry.id] = try_again
         self._desk.lose_image(entry.id)
         self._desk.panels.image.show_writing(1.0)
         if self._desk.project is None:
@@ -292,7 +309,14 @@ def refer_to(place: FilePlace, entry: ImageEntry) -> ImageEntry:
         spacing=entry.spacing,
         unit=entry.unit,
     )
-    return replace(found, id=entry.id, name=entry.name, sampled=entry.sampled)
+    return replace(
+        found,
+        id=entry.id,
+        name=entry.name,
+        sampled=entry.sampled,
+        first_axis=entry.first_axis,
+        series=entry.series,
+    )
 
 
 def _check_fit(image: LayerImage, entry: ImageEntry) -> None:

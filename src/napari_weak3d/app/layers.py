@@ -16,22 +16,23 @@ from qtpy.QtCore import QObject, Signal
 from napari_weak3d.app.canvas_mark import Mark, draw_mark, erase_mark
 from napari_weak3d.app.colours import object_colormap
 from napari_weak3d.app.grid import (
-    N_SPATIAL,
     Grid,
     check_fit,
     find_slice,
     grid_of,
     image_on,
+    labels_like,
     labels_on,
+    lay_like,
     lay_on,
     order_across,
     shape_of,
     world_point,
 )
-from napari_weak3d.app.own_layer import OwnLayer, OwnLayers
+from napari_weak3d.app.own_layer import OwnLayers
+from napari_weak3d.app.preview_layer import PreviewLayer
 from napari_weak3d.app.time_point import TimePoint
 from napari_weak3d.app.tool_layers import ToolLayers
-from napari_weak3d.app.tools.planes import plane_index
 from napari_weak3d.types import IntLabels, Preview, SliceIndex
 
 _GRID_EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -70,8 +71,7 @@ class Layers(QObject):
         self._own = OwnLayers(viewer.layers)
         self._followed: Any = None
         self._time = TimePoint(None, None, viewer.dims)
-        self._shown_preview: Preview | None = None
-        self._preview_colours: Any = None
+        self._preview = PreviewLayer(self._own)
         self._slots = (
             (viewer.dims.events.point, self._on_dims),
             (viewer.dims.events.order, self._on_dims),
@@ -98,9 +98,9 @@ class Layers(QObject):
         return [each for each in self._viewer.layers if isinstance(each, Image) and self._own.of(each) is None]
 
     def labels_layers(self) -> list[Any]:
-        """List the Labels layers to take over from: the user's and results, not paint and preview; bottom first."""
+        """List the Labels layers to take over from: the user's and results of one volume, bottom first."""
         own = ((each, self._own.of(each)) for each in self._viewer.layers if isinstance(each, Labels))
-        return [each for each, known in own if known is None or known.role not in ("paint", "preview")]
+        return [each for each, known in own if known is None or known.role not in ("paint", "preview", "series")]
 
     def grid_of(self, layer: Any) -> Grid:
         """Read where a layer's last three axes lie; see :func:`napari_weak3d.app.grid.grid_of`."""
@@ -115,9 +115,9 @@ class Layers(QObject):
         return layer in self._own.results
 
     def results_on(self, image_layer: Any) -> list[Any]:
-        """List the results of an image, and what came beside them."""
-        extras = [own.layer for own in self._own if own.role == "extra" and own.image_layer is image_layer]
-        return [each for each, image in self._own.results.items() if image is image_layer] + extras
+        """List the results of an image, of all time points too, and what came beside them."""
+        beside = [own.layer for own in self._own if own.role in ("extra", "series") and own.image_layer is image_layer]
+        return [each for each, image in self._own.results.items() if image is image_layer] + beside
 
     # ---- paint
 
@@ -215,38 +215,20 @@ class Layers(QObject):
         colormap
             Of the classes, where classes are painted; None: many colours in turn.
         """
-        if preview.labels.shape != tuple(np.delete(shape_of(image_layer)[-N_SPATIAL:], preview.slice[0])):
-            return
-        own = self._own.find("preview", image_layer=image_layer) or self._add_preview(image_layer)
-        if self._shown_preview is not None:
-            own.layer.data[plane_index(self._shown_preview.slice)] = 0
-        own.layer.data[plane_index(preview.slice)] = preview.labels
-        self._shown_preview = preview
-        if self._preview_colours is not colormap:
-            self._preview_colours = colormap
-            own.layer.colormap = colormap or object_colormap()
-        own.layer.refresh(extent=False)
+        self._preview.show(image_layer, preview, colormap=colormap)
 
     def preview_of(self, which: SliceIndex) -> IntLabels | None:
         """Give the labels of the preview that is shown, if it is of this slice."""
-        shown = self._shown_preview
-        return shown.labels if shown is not None and shown.slice == which else None
+        return self._preview.labels_of(which)
 
     def result_of(self, image_layer: Any) -> IntLabels | None:
         """Give the labels of the topmost result of an image, as the user corrected it; None: none is in sight."""
         shown = [each for each in self._viewer.layers if each.visible and self._own.results.get(each) is image_layer]
         return np.asarray(shown[-1].data) if shown else None
 
-    def _hide_results(self, image_layer: Any) -> None:
-        """Take the last results out of sight: a preview cannot be told from what lies over it."""
-        for own in self._own:
-            if own.role == "result" and own.image_layer is image_layer and not own.painted:
-                own.layer.visible = False
-
     def hide_preview(self) -> None:
         """Remove the preview layer, unless the user has edited it."""
-        self._shown_preview = None
-        self._own.remove("preview")
+        self._preview.hide()
 
     def show_result(
         self, image_layer: Any, labels: IntLabels, *, name: str, check: int | None = None, corrected: bool = False
@@ -286,6 +268,25 @@ class Layers(QObject):
         else:
             own.refill(labels, check=check)
             own.painted = corrected
+
+    def show_series(self, image_layer: Any, labels: Any, *, name: str) -> Any:
+        """Show the labels of all time points of an image in one layer, to look at; returns the layer.
+
+        ``labels``: (T, Z, Y, X) int32, of any array kind; what of them is in view is read at each call, and as the view
+        moves.
+        """
+        own = self._own.find("series", image_layer=image_layer)
+        if own is not None:
+            own.layer.refresh(extent=False)
+            return own.layer
+        layer = labels_like(image_layer, labels, name=name)
+        own = self._own.insert(layer, role="series", image_layer=image_layer, name=name)
+        layer.editable = False  # a brush has nothing to write into
+        return own.layer
+
+    def has_own_labels(self, image_layer: Any) -> bool:
+        """Whether a result of one volume, or a preview, lies on an image."""
+        return any(own.role in ("result", "preview") and own.image_layer is image_layer for own in self._own)
 
     def show_extra(self, image_layer: Any, voxels: NDArray[Any], *, name: str, colormap: Any = None) -> Any:
         """Show what came beside a result: whole numbers as labels, else shares, (Z, Y, X); returns the layer.
@@ -360,20 +361,8 @@ class Layers(QObject):
 
     # ---- inside
 
-    def _add_preview(self, image_layer: Any) -> OwnLayer:
-        """One preview at a time: that of another image goes."""
-        self.hide_preview()
-        self._hide_results(image_layer)
-        grid = grid_of(image_layer)
-        layer = labels_on(grid, np.zeros(grid.shape, dtype=np.int32), name="preview")
-        layer.opacity = 0.5
-        self._preview_colours = None
-        own = self._own.insert(layer, role="preview", image_layer=image_layer, name="preview")
-        layer.editable = False  # so that no brush lands in it
-        return own
-
     def _on_dims(self) -> None:
-        own = [own.layer for own in self._own if own.image_layer is self._time.layer]
+        own = [own.layer for own in self._own if own.image_layer is self._time.layer and own.role != "series"]
         self._time.follow_view(own + ([] if self._tools is None else self._tools.layers))
         self.slice_shown.emit()
 
@@ -386,7 +375,9 @@ class Layers(QObject):
     def _on_grid(self) -> None:
         """The user has corrected the image's spacing, or moved it."""
         for own in self._own:
-            if own.image_layer is self._followed:
+            if own.image_layer is self._followed and own.role == "series":
+                lay_like(self._followed, own.layer)
+            elif own.image_layer is self._followed:
                 lay_on(grid_of(self._followed), own.layer)
 
     def _on_removed(self, event: Any) -> None:
@@ -395,6 +386,6 @@ class Layers(QObject):
         if own is not None and own.role != "paint":  # paint may be put back
             self._own.let_go(layer)
             if own.role == "preview":
-                self._shown_preview = None
+                self._preview.forget()
         self.removed.emit(layer)
         self.listed.emit()

@@ -34,6 +34,7 @@ class LostImages:
         if project.read_only:
             panel.say(f"{found.problem}. The project is read-only: nothing can be done about it here", "error")
         elif entry.source == "stored":
+            self._desk.uncopied[entry.id] = lambda: self._ask_for_copy(project, entry, "")
             self._ask_for_copy(project, entry, f"{found.problem}. ")
         elif found.state == "changed" and found.path is not None:
             path = found.path

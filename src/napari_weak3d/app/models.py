@@ -62,12 +62,14 @@ class Models(QObject):
                 self._change(partial(_remove, model_id=model.id))
 
     def apply(self, model_id: str, scope: str) -> None:
-        """Segment with a model: "image", the chosen one; "project", all of its images; "folder", files of a folder."""
+        """Segment with a model: what :attr:`ModelsPanel.apply_requested` says."""
         desk, project = self._desk, self._desk.project
         if project is None:
             return
         if scope == "image":
             self._applying.segment_chosen(model_id)
+        elif scope == "times":
+            self._applying.segment_times(model_id)
         elif scope == "project":
             self._applying.segment(model_id, images=tuple(entry.id for entry in project.images))
         elif scope == "folder":
@@ -116,17 +118,16 @@ class Models(QObject):
 
     def import_model(self, source: Path) -> None:
         """Copy a model, a folder or a .zip of one, into the project; without one, into a new one named after it."""
-        try:
-            self._projects.ensure(source.stem)
-        except Weak3DError as error:
-            self._desk.complain(error)
-            return
-        # The list of the project is changed on the main thread only: else what two threads write undoes each other.
-        self._on_thread(
-            lambda project: project.copy_in(source),
-            "The model is in the project",
-            then=lambda project, copied: project.list_copied(copied),
-        )
+
+        def copy(_: Project) -> None:
+            # The list of the project is changed on the main thread only: else what two threads write undoes each other.
+            self._on_thread(
+                lambda project: project.copy_in(source),
+                "The model is in the project",
+                then=lambda project, copied: project.list_copied(copied),
+            )
+
+        self._projects.with_project(source.stem, copy)
 
     def _on_thread(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -34,6 +35,7 @@ _HEADERS = {
 }
 _SCOPES = {
     "image": ("This image", "Segment the image that is chosen in step 1"),
+    "times": ("All time points of this image", "Segment one after the other; the results are kept in the project"),
     "project": ("All images of the project", "Segment one after the other; the results are kept in the project"),
     "folder": ("A folder of files...", "Segment all images of a folder and write the labels into another"),
 }
@@ -46,7 +48,7 @@ class ModelsPanel(QWidget):
     """
 
     apply_requested = Signal(str, str)
-    """Id, and "image", "project" or "folder"."""
+    """Id, and "image", the chosen one; "times", all time points of it; "project", all images of it; or "folder"."""
     train_on_requested = Signal(str)
     rename_requested = Signal(str, str)
     """Id, and the new name: not empty, and another one."""
@@ -59,6 +61,7 @@ class ModelsPanel(QWidget):
         super().__init__(parent)
         self._models: tuple[ModelEntry, ...] = ()
         self._names: dict[str, str] = {}
+        self._scopes: dict[str, QAction] = {}
         self._busy = self._read_only = False
         self.empty = QLabel(_EMPTY)
         self.empty.setWordWrap(True)
@@ -104,6 +107,11 @@ class ModelsPanel(QWidget):
         """Return the id of the selected model, or None."""
         entry = self._entry()
         return None if entry is None else entry.id
+
+    def show_times(self, n: int) -> None:
+        """Offer to segment all time points of the chosen image, where it has several."""
+        self._scopes["times"].setVisible(n > 1)
+        self._scopes["times"].setText(f"All {n} time points of this image")
 
     def set_busy(self, busy: bool) -> None:
         """Lock what needs the child process, while a job runs."""
@@ -179,6 +187,7 @@ class ModelsPanel(QWidget):
             action = scopes.addAction(title)
             action.setToolTip(tip)
             action.triggered.connect(lambda _=False, scope=scope: self._emit(self.apply_requested, scope))
+            self._scopes[scope] = action
         scopes.addSeparator()
         self.use_known = scopes.addAction("Use its clicks or boxes")
         self.use_known.setToolTip("Cells that are clicked, or objects that are boxed, in an image need not be found")
@@ -187,6 +196,7 @@ class ModelsPanel(QWidget):
         self.with_responses = scopes.addAction("With response maps")
         self.with_responses.setToolTip("Show, too, what in the image made the model see each cell; takes a while")
         self.with_responses.setCheckable(True)
+        self.show_times(1)
         self._rename = more.addAction("Rename")
         self._rename.triggered.connect(lambda: self.list.editItem(self.list.currentItem(), 0))
         self._export = more.addAction("Export...")

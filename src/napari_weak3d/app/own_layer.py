@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d.retouch.blocks import cut_blocks, work_on
 
-Role = Literal["paint", "preview", "result", "extra"]
+Role = Literal["paint", "preview", "result", "series", "extra"]
 _KEPT: tuple[Role, ...] = ("result", "extra")
 """What the user may want to keep: by whatever it was changed, or called otherwise, it is the user's."""
 
@@ -78,6 +78,7 @@ class OwnLayers:
         """Put a layer right in front of its image, a result in front of earlier ones; leave active what was active."""
         active = self._layers.selection.active
         earlier = [each for each, image in self.results.items() if role == "result" and image is image_layer]
+        earlier += [own.layer for own in self._own if own.role == "series" and own.image_layer is image_layer]
         below = [self._layers.index(each) for each in (image_layer, *earlier) if self.holds(each)]
         own = OwnLayer(layer, role=role, image_layer=image_layer, name=name, check=check)
         self._own.append(own)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.io.labels import write_labels
+from napari_weak3d.io.labels import write_label_series, write_labels
 from napari_weak3d.io.spacing import MICROMETRE, unit_in_micrometres
 from napari_weak3d.types import RELATIVE, Spacing
 
 _NAME = "labels"
+_N_WITH_TIME = 4
 
 
 def write_labels_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -25,7 +26,8 @@ def write_labels_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> l
     path
         .tif, .tiff or .zarr; an OME-Zarr of that name is replaced.
     data
-        (Z, Y, X) or (Y, X), whole numbers >= 0; of a multiscale layer the finest level.
+        (Y, X), (Z, Y, X) or (T, Z, Y, X), whole numbers >= 0; of a multiscale layer the finest level. Of several time
+        points one is read at a time.
     attributes
         The layer's, of which ``name``, ``scale``, ``units`` and ``multiscale`` count; a shift of its origin is not
         written.
@@ -37,12 +39,16 @@ def write_labels_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> l
     Raises
     ------
     AnnotationError
-        More than three axes, or a negative value.
+        More than four axes, or a negative value.
     StorageError
         The disk is full, the folder missing or read-only. An old file stays as it was.
     """
     spacing, unit = _spacing_of(attributes)
-    write_labels(path, _volume_of(data, attributes), spacing=spacing, unit=unit)
+    finest = _finest(data, attributes)
+    if len(finest.shape) == _N_WITH_TIME:
+        write_label_series(path, finest, spacing=spacing, unit=unit)
+    else:
+        write_labels(path, _volume_of(data, attributes), spacing=spacing, unit=unit)
     return [path]
 
 
@@ -58,14 +64,18 @@ def write_table_of_layer(path: str, data: Any, attributes: Mapping[str, Any]) ->
     return [path]
 
 
+def _finest(data: Any, attributes: Mapping[str, Any]) -> Any:
+    return data[0] if attributes.get("multiscale") else data
+
+
 def _volume_of(data: Any, attributes: Mapping[str, Any]) -> NDArray[Any]:
     """(Z, Y, X) labels of a layer, of its finest level."""
     name = str(attributes.get("name", _NAME))
-    finest = np.asarray(data[0] if attributes.get("multiscale") else data)
+    finest = np.asarray(_finest(data, attributes))
     if not 2 <= finest.ndim <= 3:
         raise AnnotationError(
-            f"the layer {name} has {finest.ndim} axes (shape {finest.shape}): labels are saved as Z, Y, X; split its "
-            "first axis (right click, Split Stack) and save the parts",
+            f"the layer {name} has {finest.ndim} axes (shape {finest.shape}): labels are saved as Z, Y, X or T, Z, "
+            "Y, X, and a table is of Z, Y, X; split its first axis (right click, Split Stack) and save the parts",
             where=name,
             value=finest.shape,
         )
@@ -77,8 +87,8 @@ def _spacing_of(attributes: Mapping[str, Any]) -> tuple[Spacing, str]:
 
     Mirrored axes have a negative scale: its size counts.
     """
-    sizes = [abs(float(size)) for size in attributes.get("scale", (1.0, 1.0, 1.0))]
-    units = [str(unit) for unit in attributes.get("units") or ("pixel",) * len(sizes)]
+    sizes = [abs(float(size)) for size in attributes.get("scale", (1.0, 1.0, 1.0))][-3:]
+    units = [str(unit) for unit in attributes.get("units") or ("pixel",) * len(sizes)][-3:]
     factors = [unit_in_micrometres(unit) for unit in units]
     known = [factor for factor in factors if factor is not None]
     in_micrometres = len(known) == len(sizes)

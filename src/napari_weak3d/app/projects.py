@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog
 
 from napari_weak3d.app import recent
-from napari_weak3d.app.desk import Desk
+from napari_weak3d.app.desk import Desk, sentence
 from napari_weak3d.app.message_bar import Question
-from napari_weak3d.errors import UnsavedError, Weak3DError
+from napari_weak3d.errors import StorageError, UnsavedError, Weak3DError
 from napari_weak3d.io.project import ImageEntry, Project, find_source
 from napari_weak3d.io.project.carrying import copy_project, delete_project, move_project
 from napari_weak3d.io.project.leftovers import remove_unused
@@ -52,6 +53,7 @@ class Projects(QObject):
         super().__init__(parent)
         self._desk = desk
         self._began_here = False
+        self._base: Path | None = None  # where new projects go; None: the user's folder of projects
         self.carrying = ""
         panel = desk.panels.project
         panel.new_requested.connect(self.begin_anew)
@@ -93,12 +95,42 @@ class Projects(QObject):
         if self._desk.project is None:
             if isinstance(self._desk.panels.project.bar.current, Question):  # to continue another one
                 self._desk.panels.project.bar.dismiss()
-            self._desk.project = Project.create(recent.default_folder(name, now=datetime.now()), name=name)
+            folder = recent.default_folder(name, now=datetime.now(), base=self._base)
+            self._desk.project = Project.create(folder, name=name)
             self._began_here = True
             recent.remember(self._desk.project.folder, closed=False)
             self.opened.emit()
             self.changed.emit()
         return self._desk.project
+
+    def with_project(self, name: str, act: Callable[[Project], None]) -> None:
+        """Call ``act`` with the open project, or a new one; where none can be made the user is asked for a place first.
+
+        What ``act`` raises is shown.
+        """
+        try:
+            act(self.ensure(name))
+        except StorageError as error:
+            if self._desk.project is None:
+                self._ask_for_place(error, then=lambda: self.with_project(name, act))
+            else:
+                self._desk.complain(error)
+        except Weak3DError as error:
+            self._desk.complain(error)
+
+    def _ask_for_place(self, error: StorageError, *, then: Callable[[], None]) -> None:
+        """Ask where new projects are to go in this session, then go on."""
+        panel = self._desk.panels.project
+
+        def choose() -> None:
+            folder = QFileDialog.getExistingDirectory(panel, "Where are projects to be kept?")
+            if folder:
+                self._base = Path(folder)
+                then()
+            else:
+                self._ask_for_place(error, then=then)
+
+        panel.ask(f"{sentence(error.message)}.", {"Choose another place...": choose, "Try again": then})
 
     def open(self, folder: Path) -> None:
         """Close what is open and open another project; what goes wrong is said, and the old one is gone on with."""

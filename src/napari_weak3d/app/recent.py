@@ -29,10 +29,10 @@ def home() -> Path:
     return Path.home() / "napari-weak3d"
 
 
-def default_folder(name: str, *, now: datetime) -> Path:
-    """Return a folder for a new project that is not there yet: the image's name and the time."""
+def default_folder(name: str, *, now: datetime, base: Path | None = None) -> Path:
+    """Return a folder for a new project that is not there yet, in ``base`` or :func:`home`: image's name and time."""
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "project"
-    first = home() / f"{plain[:60]} {now:%Y-%m-%d %H.%M}"
+    first = (base or home()) / f"{plain[:60]} {now:%Y-%m-%d %H.%M}"
     place, number = first, 2
     while place.exists():
         place, number = first.with_name(f"{first.name} ({number})"), number + 1

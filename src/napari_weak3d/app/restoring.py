@@ -27,10 +27,13 @@ class Restoring:
         self._lost = LostImages(desk, images, look_again=self._look_again)
 
     def restore(self) -> None:
-        """Read the project's images on a thread, then show them, and go on with the first that is annotated."""
+        """Read the project's images on a thread, then show them, and go on with the first that is annotated.
+
+        Of a series the annotated time points are shown, or the first: there may be a hundred. The menu has them all.
+        """
         project = self._desk.project
         if project is not None:
-            self._look(project, project.images, then=lambda shown: self._go_on(project, shown))
+            self._look(project, _without_spare_times(project), then=lambda shown: self._go_on(project, shown))
 
     def show_missing(self) -> None:
         """Show the images of the project that are not in the viewer; go on with one where nothing is worked on."""
@@ -189,3 +192,16 @@ class Restoring:
         kinds = project.annotated(image_id)
         if kinds and self._desk.tool.kind not in kinds:
             self._images.choose_tool(next(t.method for t in self._desk.tools.values() if t.kind == kinds[0]))
+
+
+def _without_spare_times(project: Project) -> list[ImageEntry]:
+    """The project's images, but of each series those time points only that are annotated, or the first of them."""
+    kept: list[ImageEntry] = []
+    begun = {entry.series for entry in project.images if entry.series is not None and project.annotated(entry.id)}
+    for entry in project.images:
+        if entry.series is None or project.annotated(entry.id):
+            kept.append(entry)
+        elif entry.series not in begun:
+            begun.add(entry.series)
+            kept.append(entry)
+    return kept

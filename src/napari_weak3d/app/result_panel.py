@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -47,6 +48,10 @@ _EXPORTS = {
     "tiff": ("Labels (TIFF)...", "A label image that opens calibrated in Fiji"),
     "zarr": ("Labels (OME-Zarr)...", "A label image with voxel size, for large volumes"),
 }
+_SERIES_EXPORTS = {
+    "tiff": ("Labels of all time points (TIFF)...", "One file with a time axis; zero where there is no result"),
+    "zarr": ("Labels of all time points (OME-Zarr)...", "One folder with a time axis; zero where there is no result"),
+}
 _EXTRAS = {
     "uncertainty": "Where the model is not sure",
     "classes": "Which class each voxel is of, as the model gave it",
@@ -70,6 +75,8 @@ class ResultPanel(QWidget):
     object_chosen = Signal(int)
     export_requested = Signal(str)
     """"csv", "tiff" or "zarr"."""
+    series_export_requested = Signal(str)
+    """"tiff" or "zarr": of all time points."""
     take_over_requested = Signal()
     segment_again_requested = Signal(float)
     """With this least score of an object."""
@@ -167,6 +174,11 @@ class ResultPanel(QWidget):
         """Say what taking this slice over as annotation does."""
         self.take_over.setToolTip(text)
 
+    def offer_series(self, offered: bool) -> None:
+        """Offer to export the labels of all time points, where there are several."""
+        for action in self._series_exports:
+            action.setVisible(offered)
+
     def select_object(self, object_id: int) -> None:
         """Select an object that was picked in the image; 0: none."""
         self.table.select_object(object_id)
@@ -237,13 +249,20 @@ class ResultPanel(QWidget):
         self.reset.clicked.connect(self._on_reset)
         self.table.object_chosen.connect(self.object_chosen)
         self.take_over.clicked.connect(self.take_over_requested)
-        menu = QMenu(self.export)
-        menu.setToolTipsVisible(True)
-        for kind, (title, tip) in _EXPORTS.items():
-            action = menu.addAction(title)
+        self.export.setMenu(QMenu(self.export))
+        self.export.menu().setToolTipsVisible(True)
+        self._add_exports(_EXPORTS, self.export_requested)
+        self._series_exports = self._add_exports(_SERIES_EXPORTS, self.series_export_requested)
+        self.offer_series(False)
+
+    def _add_exports(self, exports: Mapping[str, tuple[str, str]], signal: Signal) -> list[QAction]:
+        actions = []
+        for kind, (title, tip) in exports.items():
+            action = self.export.menu().addAction(title)
             action.setToolTip(tip)
-            action.triggered.connect(lambda _=False, kind=kind: self.export_requested.emit(kind))
-        self.export.setMenu(menu)
+            action.triggered.connect(lambda _=False, kind=kind: signal.emit(kind))
+            actions.append(action)
+        return actions
 
     def _lay_out(self) -> None:
         form = self._form = QFormLayout()

@@ -52,6 +52,8 @@ class Results(QObject):
     ----------
     result
         The one that the panel is about, or None.
+    autosave
+        Of what the user corrects.
     """
 
     shown = Signal()
@@ -68,10 +70,10 @@ class Results(QObject):
         self._sketch = sketch.Sketch()
         self._marks: Marks = {}
         self._corrections: Corrections | None = None
-        self._autosave = Autosave(self, seconds=desk.autosave.seconds)
+        self.autosave = Autosave(self, seconds=desk.autosave.seconds)
         self._objects = ResultObjects(desk, self)
-        self._autosave.saved.connect(lambda _: self._objects.measure_soon())
-        self._autosave.failed.connect(desk.complain)
+        self.autosave.saved.connect(lambda _: self._objects.measure_soon())
+        self.autosave.failed.connect(desk.complain)
         desk.layers.activated.connect(self._on_activated)
         desk.layers.removed.connect(self._on_removed)
         images.begun.connect(self._on_begun)
@@ -91,6 +93,11 @@ class Results(QObject):
         """Name the predictions whose results are in the viewer."""
         return frozenset(result.prediction.id for result in self._open.values())
 
+    def open_result(self, image_id: str) -> Result | None:
+        """Return the newest result of an image that is in the viewer, or None."""
+        found = [result for result in self._open.values() if result.entry.id == image_id]
+        return max(found, key=lambda result: result.prediction.created, default=None)
+
     def forget(self) -> None:
         """Write what is not written and let go of all results: the project is closed. The layers stay."""
         self._leave()
@@ -100,7 +107,7 @@ class Results(QObject):
     def hold(self) -> None:
         """Write what is not written: the project is about to be carried to another place."""
         self._undo_sketch()
-        self._write(self._autosave.unwatch)
+        self._write(self.autosave.unwatch)
 
     def go_on(self) -> None:
         """Go on at the project's new place."""
@@ -116,7 +123,7 @@ class Results(QObject):
     def close(self) -> None:
         """End the thread; call :meth:`forget` first."""
         self._objects.close()
-        self._autosave.close()
+        self.autosave.close()
 
     def _on_begun(self, image_id: str) -> None:
         """Another image is worked on: the panel is about its result."""
@@ -125,11 +132,22 @@ class Results(QObject):
             return
         self._leave()
         there = [result for result in self._open.values() if result.entry.id == image_id]
+        self._hide_other_times(there[-1:])
         if there:
             self._turn_to(there[-1])
         elif image_id not in self._dismissed:
             ids = [each.id for each in project.predictions(image_id)]
             self._read([each for each in ids[:-1] if project.corrections(each, image_id).painted_planes()] + ids[-1:])
+
+    def _hide_other_times(self, shown: Sequence[Result]) -> None:
+        """Take results of other time points of the layer in work out of sight: they lie where the next one comes."""
+        work = self._desk.work
+        if work is None or work.time_index is None:
+            return
+        for result in self._open.values():
+            visible = result in shown
+            if result.image_layer is work.layer and result.layer.visible != visible:
+                result.layer.visible = visible
 
     def _read(self, prediction_ids: Sequence[str]) -> None:
         """Read predictions of one image on a thread, then show them, all but the last hidden."""
@@ -205,7 +223,7 @@ class Results(QObject):
         if result is None:
             return
         self._undo_sketch()
-        self._write(self._autosave.unwatch)
+        self._write(self.autosave.unwatch)
         self._objects.turn_to(None)
         result.layer.events.paint.disconnect(self._on_painted)
         if result.decided is not None:
@@ -261,7 +279,7 @@ class Results(QObject):
         corrections = self._corrections = Corrections(result.store, decided.labels, marks, kept=kept)
         if not project.read_only:
             state, shown = decided.state, self._desk.layers.shown_slice
-            self._write(lambda: self._autosave.watch(result.layer, corrections, lambda: state, shown=shown))
+            self._write(lambda: self.autosave.watch(result.layer, corrections, lambda: state, shown=shown))
 
     def _write(self, write: Callable[[], None]) -> None:
         try:
@@ -329,7 +347,7 @@ class Results(QObject):
         work, which = self._desk.work, self._desk.layers.shown_slice()
         if work is None or work.image_id != result.entry.id or which is None:
             return
-        self._autosave.let_go()
+        self.autosave.let_go()
         sketched = decided.retoucher.sketch(settings, which)
         self._sketch.show(result.layer, which, lay_over_slice(sketched, self._marks, which))
 
@@ -342,7 +360,7 @@ class Results(QObject):
 
     def _show_decided(self, result: Result, decided: Decided, filled: Filled) -> None:
         assert self._corrections is not None
-        self._autosave.let_go()  # what it had not found yet is in the new marks
+        self.autosave.let_go()  # what it had not found yet is in the new marks
         self._sketch.forget()
         kept, result.decided = self._corrections.kept, decided
         corrected = bool(decided.marks)

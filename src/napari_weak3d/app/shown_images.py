@@ -37,6 +37,10 @@ class ShownImages:
         """Return the id of the image that a layer shows at this time point, or None."""
         return self._ids.get(layer, {}).get(time)
 
+    def ids_on(self, layer: Any) -> list[str]:
+        """Return the ids of all images that a layer shows, one after the other."""
+        return list(self._ids.get(layer, {}).values())
+
     def where(self, image_id: str) -> tuple[Any, int | None] | None:
         """Return the first layer in the viewer that shows an image, and at which time point; None: there is none."""
         for layer, ids in list(self._ids.items()):

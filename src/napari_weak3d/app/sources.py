@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError, Weak3DError
-from napari_weak3d.io.project import ImageEntry
+from napari_weak3d.io.project import AxisRole, ImageEntry
 from napari_weak3d.io.project.identity import sample_planes, sampled_places
 from napari_weak3d.io.volumes import open_volume
 from napari_weak3d.types import RELATIVE, Spacing, Volume
-
-AxisRole: TypeAlias = Literal["channels", "time"]
-"""What an axis before Z, Y and X is."""
 
 _MOST_CHANNELS = 4
 """A fourth axis up to this long is taken for channels unless its label says otherwise."""
@@ -118,8 +115,12 @@ def stack_of_one(layer: Any) -> Any:
 
 def guess_role(label: str, length: int) -> AxisRole:
     """Guess what the axis before Z, Y, X is: by its label (c, channel, t, time), else channels where it is short."""
-    known = _LABELS.get(label.strip().lower())
-    return known or ("channels" if length <= _MOST_CHANNELS else "time")
+    return role_of_label(label) or ("channels" if length <= _MOST_CHANNELS else "time")
+
+
+def role_of_label(label: str) -> AxisRole | None:
+    """Return what an axis of this label is: c, channel, t, time; None: the label does not say."""
+    return _LABELS.get(label.strip().lower())
 
 
 def spacing_of(layer: Any) -> tuple[Spacing, str]:

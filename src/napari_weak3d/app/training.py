@@ -14,6 +14,7 @@ from napari_weak3d.app.desk import Desk, Work
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.jobs import JobState, new_job_id
 from napari_weak3d.app.tools.tool import Obstacle
+from napari_weak3d.app.uncopied import offer_copies
 from napari_weak3d.errors import Weak3DError
 from napari_weak3d.io.project import ModelEntry, Project, read_settings
 from napari_weak3d.messages import Suggest, Train
@@ -58,6 +59,7 @@ class Training(QObject):
         self._desk, self._images = desk, images
         self.image_id = ""
         self._model: str | None = None
+        self._waits = False  # for images on their way into the project
         self._trained: str | None = None
         self._asked_at = 0.0
         self._suggests_for: tuple[str, str] | None = None
@@ -104,7 +106,7 @@ class Training(QObject):
 
     def _begin(self, start: str | None) -> None:
         if start is None or self._take_tool_of(start):
-            self._settle(start, asked=None)
+            offer_copies(self._desk, then=lambda: self._settle(start, asked=None))
 
     def _settle(self, start: str | None, *, asked: Obstacle | None) -> None:
         """Ask what the tool has to ask, one after the other, then train."""
@@ -149,7 +151,10 @@ class Training(QObject):
         copied = [project.image(image_id).name for image_id in images if image_id in desk.unsettled]
         if copied:
             here = desk.work
-            desk.hold(lambda: self._submit_held(start, here, same_model=same_model), images=images)
+            self._waits = True
+            desk.hold(
+                lambda: self._submit_held(start, here, same_model=same_model), images=images, lost=self._wait_no_more
+            )
             what = "The image is" if len(images) == 1 else f"{', '.join(copied)} {'is' if len(copied) == 1 else 'are'}"
             desk.say(f"{what} still being copied into the project; training begins when all is there")
             return
@@ -180,6 +185,7 @@ class Training(QObject):
 
     def _submit_held(self, start: str | None, work: Work | None, *, same_model: bool) -> None:
         """Go on when the images are there, unless another one is worked on by now."""
+        self._wait_no_more()
         if self._desk.work == work:
             self._submit(start, same_model=same_model)
         else:
@@ -213,8 +219,11 @@ class Training(QObject):
         others = [image_id for image_id in others if image_id not in empty]
         return tuple(others) if here in left_out and others else (here, *others)
 
+    def _wait_no_more(self) -> None:
+        self._waits = False
+
     def _on_begun(self) -> None:
-        if self._desk.held:  # for the image before
+        if self._waits:  # for the image before
             self._desk.forget_waiting()
             self._desk.say(_NOT_BEGUN, "warning")
 

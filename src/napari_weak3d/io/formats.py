@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_weak3d.errors import StorageError, VolumeError
 from napari_weak3d.io.atomic import atomic_file, atomic_folder
@@ -60,10 +59,8 @@ def open_stored(path: Path) -> StoredImage:
     )
 
 
-def write_stored(
-    path: Path, array: NDArray[Any], *, spacing: Spacing, unit: str, kind: Literal["image", "labels"]
-) -> None:
-    """Write (Z, Y, X) with its spacing, whole or not at all; the ending says the format.
+def write_stored(path: Path, array: Any, *, spacing: Spacing, unit: str, kind: Literal["image", "labels"]) -> None:
+    """Write (Z, Y, X) or (T, Z, Y, X) with its spacing, whole or not at all; the ending says the format.
 
     Raises
     ------

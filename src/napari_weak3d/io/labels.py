@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.axes import arrange_axes
 from napari_weak3d.io.formats import open_stored, write_stored
+from napari_weak3d.io.time_stack import TimeStack
 from napari_weak3d.types import IntLabels, Spacing, Volume
 
 _LARGEST = 2**31 - 1
@@ -115,14 +116,37 @@ def write_labels(path: str | os.PathLike[str], labels: ArrayLike, *, spacing: Sp
         A value is negative or fractional.
     """
     checked = to_labels(np.asarray(labels), name="labels")
-    highest = int(checked.max(initial=0))
-    dtype = np.uint8 if highest < 2**8 else np.uint16 if highest < 2**16 else np.uint32
+    dtype = _smallest_dtype(int(checked.max(initial=0)))
     write_stored(Path(path), checked.astype(dtype), spacing=spacing, unit=unit, kind="labels")
+
+
+def write_label_series(path: str | os.PathLike[str], labels: Any, *, spacing: Spacing, unit: str) -> None:
+    """Write the labels of all time points into one file, reading one time point at a time.
+
+    Parameters
+    ----------
+    labels
+        (T, Z, Y, X), whole numbers >= 0, of any array kind.
+
+    Path, spacing, unit and errors as of :func:`write_labels`; the file has a time axis.
+    """
+    highest = max((int(_read_time(labels, time).max(initial=0)) for time in range(len(labels))), default=0)
+    dtype = _smallest_dtype(highest)
+    stack = TimeStack(lambda time: _read_time(labels, time), shape=tuple(labels.shape), dtype=dtype)
+    write_stored(Path(path), stack, spacing=spacing, unit=unit, kind="labels")
 
 
 def write_image(path: str | os.PathLike[str], image: ArrayLike, *, spacing: Spacing, unit: str) -> None:
     """Write a result image (Z, Y, X) as float32 with its spacing; formats and errors as :func:`write_labels`."""
     write_stored(Path(path), np.asarray(image, dtype=np.float32), spacing=spacing, unit=unit, kind="image")
+
+
+def _read_time(labels: Any, time: int) -> IntLabels:
+    return to_labels(np.asarray(labels[time]), name=f"time point {time} of the labels")
+
+
+def _smallest_dtype(highest: int) -> type[np.unsignedinteger[Any]]:
+    return np.uint8 if highest < 2**8 else np.uint16 if highest < 2**16 else np.uint32
 
 
 def _times(shape: tuple[int, ...]) -> str:

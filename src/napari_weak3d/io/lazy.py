@@ -51,7 +51,7 @@ class AxisView:
         VolumeError
             The file is damaged there, or packed in a way that no installed codec can unpack.
         """
-        keys = _complete_key(key, self.shape)
+        keys = complete_key(key, self.shape)
         if keys is None:
             return np.asarray(np.asarray(self)[key])
         block = self._read([slice(k, k + 1) if isinstance(k, int) else k for k in keys])
@@ -95,7 +95,7 @@ def view_in_order(source: Any, order: Order, *, name: str) -> Any:
     return np.expand_dims(moved, [out_axis for out_axis, axis in enumerate(order) if axis is None])
 
 
-def _complete_key(key: Any, shape: tuple[int, ...]) -> list[int | slice] | None:
+def complete_key(key: Any, shape: tuple[int, ...]) -> list[int | slice] | None:
     """The key as one integer >= 0 or forward slice per axis; None where it is of another kind."""
     parts = list(key) if isinstance(key, tuple) else [key]
     if not all(_is_plain(part) for part in parts):

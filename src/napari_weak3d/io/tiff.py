@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import weakref
@@ -12,7 +13,6 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 import zarr
-from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.axes import UNNAMED, StoredImage
@@ -52,35 +52,40 @@ def open_tiff(path: Path) -> StoredImage:
     return stored
 
 
-def write_tiff(path: Path, array: NDArray[Any], *, spacing: Spacing, unit: str) -> None:
-    """Write (Z, Y, X) with its spacing, deflated: as an ImageJ hyperstack where that can hold it, else as OME-TIFF.
+def write_tiff(path: Path, array: Any, *, spacing: Spacing, unit: str) -> None:
+    """Write (Z, Y, X) or (T, Z, Y, X) with its spacing, deflated: an ImageJ hyperstack if that holds it, else OME-TIFF.
 
-    (ImageJ's holds uint8, uint16 and float32 up to 4 GB, and opens in Fiji calibrated without a dialog.)
+    (ImageJ's holds uint8, uint16 and float32 up to 4 GB, and opens in Fiji calibrated without a dialog.) Of several
+    time points one is read at a time.
     """
+    n_bytes = math.prod(array.shape) * array.dtype.itemsize
     # tifffile misreads its own ImageJ files of width 1
-    fits = array.dtype.name in _IMAGEJ_DTYPES and array.nbytes < _IMAGEJ_BYTES and array.shape[2] > 1
+    fits = array.dtype.name in _IMAGEJ_DTYPES and n_bytes < _IMAGEJ_BYTES and array.shape[-1] > 1
+    axes = "TZYX"[-len(array.shape) :]
     metadata = _imagej_metadata(spacing, unit) if fits else _ome_metadata(spacing, unit)
     tifffile.imwrite(
         path,
-        array,
+        array if len(axes) == 3 else (plane for time in range(len(array)) for plane in array[time]),
+        shape=array.shape,
+        dtype=array.dtype,
         imagej=fits,
         ome=not fits,
         bigtiff=not fits,
         photometric="minisblack",
         compression="zlib",
         resolution=(1 / spacing[2], 1 / spacing[1]),
-        metadata=metadata,
+        metadata={"axes": axes, **metadata},
     )
 
 
 def _imagej_metadata(spacing: Spacing, unit: str) -> dict[str, Any]:
-    return {"axes": "ZYX", "spacing": spacing[0], "unit": unit if unit == MICROMETRE else "pixel"}
+    return {"spacing": spacing[0], "unit": unit if unit == MICROMETRE else "pixel"}
 
 
 def _ome_metadata(spacing: Spacing, unit: str) -> dict[str, Any]:
     word = "µm" if unit == MICROMETRE else "pixel"
     sizes = {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", spacing, strict=True)}
-    return {"axes": "ZYX", **sizes, **{f"{key}Unit": word for key in sizes}}
+    return {**sizes, **{f"{key}Unit": word for key in sizes}}
 
 
 def _open_series(tif: Any, path: Path) -> StoredImage:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import zarr
-from numpy.typing import NDArray
 
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.axes import UNNAMED, StoredImage
@@ -44,14 +43,18 @@ def open_zarr(path: Path) -> StoredImage:
         ) from error
 
 
-def write_zarr(
-    path: Path, array: NDArray[Any], *, spacing: Spacing, unit: str, kind: Literal["image", "labels"]
-) -> None:
-    """Write (Z, Y, X) with its spacing as an OME-Zarr 0.5 image of one level; labels get the ``image-label`` entry."""
+def write_zarr(path: Path, array: Any, *, spacing: Spacing, unit: str, kind: Literal["image", "labels"]) -> None:
+    """Write (Z, Y, X) or (T, Z, Y, X) with its spacing as an OME-Zarr 0.5 image of one level.
+
+    Labels get the ``image-label`` entry. Of several time points one is read at a time.
+    """
     axes: list[dict[str, str]] = [{"name": name, "type": "space"} for name in "zyx"]
     if unit == MICROMETRE:
         axes = [{**axis, "unit": "micrometer"} for axis in axes]
-    scale = {"type": "scale", "scale": list(spacing)}
+    times = list(array.shape[:-3])
+    if times:
+        axes.insert(0, {"name": "t", "type": "time"})
+    scale = {"type": "scale", "scale": [1.0] * len(times) + list(spacing)}
     multiscale = {
         "name": path.stem,
         "axes": axes,
@@ -61,9 +64,11 @@ def write_zarr(
     if kind == "labels":
         ome["image-label"] = {}
     group = zarr.open_group(path, mode="w", zarr_format=3, attributes={"ome": ome, MARK: {"kind": kind}})
-    chunks = tuple(min(n, chunk) for n, chunk in zip(array.shape, _CHUNK, strict=True))
-    level = group.create_array("0", shape=array.shape, dtype=array.dtype, chunks=chunks, dimension_names=list("zyx"))
-    level[...] = array
+    chunks = tuple(min(n, chunk) for n, chunk in zip(array.shape, (1, *_CHUNK)[-len(array.shape) :], strict=True))
+    names = [axis["name"] for axis in axes]
+    level = group.create_array("0", shape=array.shape, dtype=array.dtype, chunks=chunks, dimension_names=names)
+    for part in range(times[0]) if times else (...,):
+        level[part] = array[part]
 
 
 def _open_multiscale(group: Any, path: Path) -> StoredImage:

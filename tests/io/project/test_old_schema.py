@@ -13,7 +13,7 @@ OLD = Path(__file__).parents[1] / "old"
 RAMP = (np.arange(2 * 4 * 6 * 8) % 50).reshape(2, 4, 6, 8)
 
 
-@pytest.fixture(params=["project-1", "project-2"])
+@pytest.fixture(params=["project-1", "project-2", "project-3"])
 def project(tmp_path, request):
     shutil.copytree(OLD, tmp_path / "old")
     with Project.open(tmp_path / "old" / request.param) as opened:
@@ -31,8 +31,14 @@ def test_its_images_are_there(project):
 
 
 def test_what_an_image_is_known_by_is_told_since_schema_2(project):
-    known = {"project-1": (None, None), "project-2": ("/home/ada/stack.czi", "0f" * 16)}[project.folder.name]
+    known = (None, None) if project.folder.name == "project-1" else ("/home/ada/stack.czi", "0f" * 16)
     assert (project.images[0].origin, project.images[0].sampled) == known
+
+
+def test_of_which_series_an_image_is_is_told_since_schema_3(project):
+    image, is_told = project.images[0], project.folder.name == "project-3"
+    assert image.first_axis == (("time", 12) if is_told else None)
+    assert (image.series, image.time_index) == (("5e71e500", 2) if is_told else (None, None))
 
 
 def test_its_annotation_is_there(project):

@@ -2,7 +2,7 @@
 
 from napari_weak3d.io.project.annotations import AnnotationStore
 from napari_weak3d.io.project.content import open_annotation, read_project_image, read_project_sample
-from napari_weak3d.io.project.entries import Fingerprint, ImageEntry, ModelEntry, new_id
+from napari_weak3d.io.project.entries import AxisRole, Fingerprint, ImageEntry, ModelEntry, new_id
 from napari_weak3d.io.project.identity import SourceState, find_source, fingerprint
 from napari_weak3d.io.project.images import describe_file
 from napari_weak3d.io.project.models import read_settings
@@ -30,6 +30,7 @@ __all__ = [
     "KINDS",
     "AnnotationState",
     "AnnotationStore",
+    "AxisRole",
     "BoxEntry",
     "BoxesState",
     "CentroidsState",

@@ -6,9 +6,12 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from napari_weak3d.types import RELATIVE, Spacing
+
+AxisRole: TypeAlias = Literal["channels", "time"]
+"""What an axis before Z, Y and X is."""
 
 _ID = re.compile(r"[0-9a-f]{4,32}")
 
@@ -58,6 +61,10 @@ class ImageEntry:
         image the time point that it was of what it was taken from.
     channels
         Which channels of the file, in this order; None: all.
+    first_axis
+        What the axis before Z, Y, X was in the layer that it was annotated in, and how long; None: there was none.
+    series
+        What the time points of one series have in common, made up as an id is; None: it is of none.
     spacing, unit
         As the user settled it: wins over the file.
     shape
@@ -83,6 +90,8 @@ class ImageEntry:
     relative_path: str | None = None
     origin: str | None = None
     sampled: str | None = None
+    first_axis: tuple[AxisRole, int] | None = None
+    series: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from napari_weak3d.io.atomic import atomic_file, cause_in_words
 
 Value = TypeVar("Value")
 
-PROJECT_SCHEMA = 2
+PROJECT_SCHEMA = 3
 INDEX_SCHEMA = 1
 PREDICTION_SCHEMA = 1
 
@@ -23,7 +23,8 @@ PREDICTION_SCHEMA = 1
 def migrate_project(content: dict[str, Any], schema: int) -> dict[str, Any]:
     """Bring ``project.json`` of an older schema to today's; 1 is the first.
 
-    2: images have ``origin`` and ``sampled``; where they are missing they are None, which an older version refuses.
+    2: images have ``origin`` and ``sampled``, 3: ``first_axis`` and ``series``; where they are missing they are None,
+    which an older version refuses.
     """
     del schema
     return content
