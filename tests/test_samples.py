@@ -17,6 +17,7 @@ from napari_weak3d.samples import (
     click_centroids,
     draw_boxes,
     make_blobs,
+    make_bright_field,
     make_demo,
     make_sheets,
     make_tubes,
@@ -87,12 +88,36 @@ def test_separate_blobs_never_touch_and_touching_ones_do(seed):
     assert count_pieces(together > 0) < together.max() / 2
 
 
-@pytest.mark.parametrize("name", SYNTHETIC)
+@pytest.mark.parametrize("name", [name for name in SYNTHETIC if name != "bright-field"])
 def test_objects_are_brighter_than_what_surrounds_them_except_cells_between_bright_walls(name):
     sample = SYNTHETIC[name].make(rng(), shape=SMALL)
     image = sample.volume.data[0]
     bright = sample.labels > 0 if sample.classes is None else sample.classes == MEMBRANE
     assert image[bright].mean() > 1.2 * image[~bright].mean()
+
+
+def test_a_transparent_cell_shows_by_its_dark_border_more_than_by_its_inside():
+    sample = make_bright_field(rng())
+    image = ndi.gaussian_filter(sample.volume.data[0].astype(float), (0, 1, 1))
+    spacing = sample.volume.spacing
+    inwards = ndi.distance_transform_edt(sample.labels > 0, sampling=spacing)
+    outwards = ndi.distance_transform_edt(sample.labels == 0, sampling=spacing)
+    usual = np.median(image)
+    border, inside, outside = (
+        image[where].mean() - usual for where in ((inwards > 0) & (inwards < 0.8), inwards > 2, outwards > 4)
+    )
+    assert border < 1.7 * inside < 0
+    assert abs(outside) < 0.2 * abs(inside)
+
+
+def test_a_transparent_ball_is_dark_on_one_side_of_the_focus_and_bright_on_the_other():
+    sample = make_bright_field(rng(2), shape=(33, 96, 96), fill=0.001)
+    assert sample.labels.max() == 1
+    z, y, x = (round(each) for each in ndi.center_of_mass(sample.labels))
+    image = sample.volume.data[0].astype(float)
+    before, behind = (image[at, y - 3 : y + 4, x - 3 : x + 4].mean() for at in (z - 6, z + 6))
+    assert before < 0.93 * np.median(image)
+    assert behind > 1.03 * np.median(image)
 
 
 def test_walls_and_cells_of_sheets_share_no_voxel_and_fill_nearly_all():

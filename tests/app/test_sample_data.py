@@ -17,7 +17,7 @@ from napari_weak3d.errors import VolumeError
 
 pytestmark = pytest.mark.window
 
-SYNTHETIC = ("nuclei", "touching-blobs", "tubes", "sheets", "anisotropic")
+SYNTHETIC = ("nuclei", "touching-blobs", "tubes", "sheets", "anisotropic", "bright-field")
 
 
 class _Silent(SimpleHTTPRequestHandler):
@@ -84,7 +84,7 @@ def test_menu_offers_the_synthetic_samples_first_and_says_which_are_downloads():
     manifest = PluginManifest.from_distribution("napari-weak3d")
     samples = manifest.contributions.sample_data
     assert [sample.key for sample in samples] == [*SYNTHETIC, "cells", "kidney"]
-    assert ["download" in sample.display_name for sample in samples] == [False] * 5 + [True] * 2
+    assert ["download" in sample.display_name for sample in samples] == [False] * 6 + [True] * 2
 
 
 @pytest.mark.parametrize("shape", [(6, 2, 8, 9), (6, 8, 9, 2), (2, 6, 8, 9)], ids=["zcyx", "zyxc", "czyx"])

@@ -40,6 +40,11 @@ def open_anisotropic() -> list[LayerData]:
     return _make("anisotropic")
 
 
+def open_bright_field() -> list[LayerData]:
+    """Make cells in transmitted light, of which only borders show."""
+    return _make("bright-field")
+
+
 def open_cells() -> list[LayerData]:
     """Download cells of a monolayer, two layers: membranes and nuclei."""
     return _open_download(CELLS)

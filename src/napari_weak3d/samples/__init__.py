@@ -1,6 +1,7 @@
 """Synthetic volumes with truth, and weak labels made from any dense truth."""
 
 from napari_weak3d.samples.blobs import make_blobs
+from napari_weak3d.samples.bright_field import make_bright_field
 from napari_weak3d.samples.optics import Optics, SyntheticSample
 from napari_weak3d.samples.registry import SYNTHETIC, SyntheticInfo, make_demo
 from napari_weak3d.samples.sheets import CELL, MEMBRANE, make_sheets
@@ -18,6 +19,7 @@ __all__ = [
     "click_centroids",
     "draw_boxes",
     "make_blobs",
+    "make_bright_field",
     "make_demo",
     "make_sheets",
     "make_tubes",

@@ -64,14 +64,21 @@ def make_blobs(
     SyntheticSample
         Each object is one piece (26-neighbours); those cut by the border are kept unless a sliver.
     """
+    labels = draw_ellipsoids(rng, shape=shape, spacing=spacing, diameter_um=diameter_um, fill=fill, touching=touching)
+    scene = _stain(labels, rng=rng, spacing=spacing, unevenness=unevenness, diameter_um=diameter_um)
+    return SyntheticSample(take_picture(scene, rng=rng, spacing=spacing, optics=optics or Optics(), name=name), labels)
+
+
+def draw_ellipsoids(
+    rng: np.random.Generator, *, shape: Shape, spacing: Spacing, diameter_um: float, fill: float, touching: float
+) -> IntLabels:
+    """(Z, Y, X) int32: bent ellipsoids, as for :func:`make_blobs`."""
     centres, radii = _place(
         rng, extent_um=np.multiply(shape, spacing), diameter_um=diameter_um, fill=fill, touching=touching
     )
     labels = _draw(centres, radii, rng=rng, shape=shape, spacing=spacing)
     smallest = _SMALLEST_PART * np.pi / 6 * diameter_um**3 / np.prod(spacing)
-    labels = keep_whole(labels, smallest=int(smallest))
-    scene = _stain(labels, rng=rng, spacing=spacing, unevenness=unevenness, diameter_um=diameter_um)
-    return SyntheticSample(take_picture(scene, rng=rng, spacing=spacing, optics=optics or Optics(), name=name), labels)
+    return keep_whole(labels, smallest=int(smallest))
 
 
 def keep_whole(labels: IntLabels, *, smallest: int) -> IntLabels:

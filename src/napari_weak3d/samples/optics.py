@@ -106,8 +106,13 @@ def take_picture(scene: Image, *, rng: np.random.Generator, spacing: Spacing, op
         light = _defocus(light, sigma_vox=optics.defocus_um * np.array([3, 1, 1]) / spacing)
     hazy = _blur_widely(light, sigma_vox=_HAZE_WIDTH * blur_vox)
     light = (1 - optics.haze) * light + optics.haze * hazy
-    light = (light + optics.background) * _illumination(scene.shape, rng=rng, shading=optics.shading)
-    electrons = rng.poisson(optics.photons * light) + rng.normal(0, optics.read_noise, scene.shape)
+    return expose(light + optics.background, rng=rng, spacing=spacing, optics=optics, name=name)
+
+
+def expose(light: Image, *, rng: np.random.Generator, spacing: Spacing, optics: Optics, name: str) -> Volume:
+    """Record light (Z, Y, X), 1 where it is of ordinary brightness: shading, photons and camera of ``optics``."""
+    shaded = light * _illumination(light.shape, rng=rng, shading=optics.shading)
+    electrons = rng.poisson(optics.photons * shaded) + rng.normal(0, optics.read_noise, light.shape)
     counts = np.clip(np.rint(CAMERA_OFFSET + CAMERA_GAIN * electrons), 0, np.iinfo(np.uint16).max)
     return Volume(counts.astype(np.uint16)[None], spacing=spacing, unit="um", name=name)
 

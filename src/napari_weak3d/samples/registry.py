@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from napari_weak3d.samples.blobs import make_blobs
+from napari_weak3d.samples.bright_field import make_bright_field
 from napari_weak3d.samples.optics import Optics, Shape, SyntheticSample
 from napari_weak3d.samples.sheets import make_sheets
 from napari_weak3d.samples.tubes import make_tubes
@@ -50,6 +51,7 @@ SYNTHETIC: dict[str, SyntheticInfo] = {
         "Out of focus",
         partial(make_blobs, fill=0.25, touching=0.6, optics=Optics(defocus_um=1.2, haze=0.4), name="out-of-focus"),
     ),
+    "bright-field": SyntheticInfo("Bright field", make_bright_field),
 }
 """Name -> kind of sample."""
 
