@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from napari_weak3d.errors import ConfigError
+from napari_weak3d.methods.centroids import learner as learner_module
 from napari_weak3d.methods.centroids import volumes
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
 from napari_weak3d.nn.member import Member
+from napari_weak3d.nn.sampling import draw_batch
 from napari_weak3d.types import Centroids, Sample
 
 pytestmark = pytest.mark.slow
@@ -117,3 +119,20 @@ def test_masks_are_made_around_the_peaks_that_are_nearest_to_clicks(make_learner
     np.testing.assert_allclose(settled.points_vox[0], annotated.points_vox[0] + np.array([0, 1, 1]))
     np.testing.assert_allclose(settled.points_vox[1:], annotated.points_vox[1:])
     assert settled.cells.owner[tuple(np.rint(settled.points_vox[0]).astype(int))] == 0
+
+
+def test_transmitted_light_is_not_turned_upside_down(make_learner, monkeypatch):
+    asked = []
+
+    def draw(*args, augmentation, **options):
+        asked.append(augmentation)
+        return draw_batch(*args, augmentation=augmentation, **options)
+
+    monkeypatch.setattr(learner_module, "draw_batch", draw)
+    for stain in ("neither", "inside"):
+        learner = make_learner(stain=stain)
+        learner.learn_centres(without_held_out=False)
+        learner.step(0.0)
+    upright, free = asked
+    assert (upright.flip_chance, upright.out_of_plane_degrees, upright.swapped_axes) == (0, 0, (1, 2))
+    assert free.flip_chance > 0

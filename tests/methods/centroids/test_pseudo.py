@@ -52,6 +52,15 @@ def test_dark_cells_are_flooded_up_to_their_membranes():
     assert instance_scores(found.labels, truth).seg > 0.7
 
 
+def test_a_transparent_cell_is_a_ball_whose_surface_is_uncertain():
+    image, truth, points = two_balls()
+    found = make(0 * image, points, look=CellLook(6.0, bright_inside=False, transmitted=True))
+    np.testing.assert_array_equal(found.labels, truth)
+    z, y, x = np.ogrid[:20, :24, :40]
+    distance = np.sqrt((z - 10) ** 2 + (y - 12) ** 2 + np.minimum(abs(x - 13), abs(x - 26)) ** 2)
+    np.testing.assert_array_equal(found.uncertain, abs(distance - 6) < 1.2)
+
+
 def test_a_click_beside_its_cell_still_gets_it():
     image, truth, points = two_balls()
     points[0, 2] = 6

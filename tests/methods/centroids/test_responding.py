@@ -1,5 +1,7 @@
 """Response maps of a volume as one image: each in its cell, none lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from torch import nn
@@ -78,3 +80,10 @@ def test_drawn_responses_are_scaled_to_1_for_each_centre_and_where_they_meet_the
     expected = np.where(window((2, 4, 3), (2, 4, 5), (4, 8, 14)), 0.5, 0)
     expected[tuple(np.rint(points).astype(int).T)] = 1
     np.testing.assert_array_equal(out, expected)
+
+
+def test_of_a_transparent_cell_darker_and_brighter_voxels_count(net, annotated):
+    net.weight.data[..., 1] = -1
+    look = CellLook(2.0, bright_inside=False, transmitted=True)
+    found, _ = run(net, replace(annotated, look=look), [])
+    np.testing.assert_array_equal(found, window(*CLICKS.astype(int)))

@@ -16,6 +16,7 @@ class Stain(StrEnum):
     AUTO = "auto"
     INSIDE = "inside"
     BORDER = "border"
+    NEITHER = "neither"
 
 
 class PseudoLabels(StrEnum):
@@ -60,7 +61,8 @@ class CentroidsConfig(TrainConfig):
     stain: Stain = Field(
         Stain.AUTO,
         title="Stain",
-        description="What is bright: inside (nuclei), border (membranes); auto: told by the image around the clicks.",
+        description="What is bright: inside (nuclei), border (membranes), neither (bright field); auto: told by the "
+        "image around the clicks.",
     )
     width: int = Field(
         16, ge=4, le=128, multiple_of=4, title="Width", description="Channels of the first level of the networks."
@@ -118,7 +120,7 @@ class CentroidsConfig(TrainConfig):
         Refinement.AUTO,
         title="Refinement",
         description="Edges that masks are drawn to: gradients (fluorescence, equation 5) or the Laplacian (bright "
-        "field, equation 4); auto: fluorescence.",
+        "field, equation 4); auto: by the stain.",
     )
     refinement_weight: float = Field(
         1.0, ge=0, le=100, title="Refinement weight", description="lambda of the refinement loss; 0: none."

@@ -43,6 +43,8 @@ AUGMENTATION = Augmentation(
     greys=GreyRanges(chance=0.7, gain=1.28, noise=0.3, blur_chance=0.1),
 )
 """Cells of early and late stages are found too: they are shown 0.6 to 1.6 times as large (ours)."""
+_TRANSMITTED = replace(AUGMENTATION, flip_chance=0, swapped_axes=(1, 2), out_of_plane_degrees=0)
+"""Above the focus fringes are the opposite of those below: light comes from one side (ours)."""
 _ON_CLICKS = 0.7
 """Share of the patches of centres around a click, evenly over clicks: drawn by voxels, large cells would be shown more
 often, and a quarter of the patches would show none (ours)."""
@@ -183,7 +185,7 @@ class Learner:
             lesson.spots,
             size=self._patch.batch,
             shape=self._patch.shape,
-            augmentation=AUGMENTATION,
+            augmentation=_TRANSMITTED if self.scheme.look.transmitted else AUGMENTATION,
             rng=np.random.default_rng([self.config.seed, number, member.steps]),
         )
         loss = self._centre_loss(batch) if number == CENTRES else self._mask_loss(batch)

@@ -2,7 +2,8 @@
 
 A bright cell is what reaches half of the way from its surroundings to its click, inside its Voronoi cell. Dark cells
 with bright borders, a membrane stain, are flooded from their clicks against a background that begins where no click is
-near. What lies near such a boundary is uncertain: the network and the refinement loss decide there.
+near. A transparent cell is a ball. What lies near such a boundary is uncertain: the network and the refinement loss
+decide there.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def make_pseudo_labels(
     blur = (_BLUR if look.bright_inside else _BLUR_DARK) * look.radius
     smooth = ndimage.gaussian_filter(image, [blur / along for along in spacing], mode="nearest")
     if responses is None:
+        if look.transmitted:
+            return threshold_cells(ball_levels(cells, radius=look.radius), points_vox, cells=cells)
         if not look.bright_inside:
             return flood_cells(smooth, cells=cells, radius=look.radius, spacing=spacing)
         return threshold_cells(relative_levels(smooth, cells=cells, radius=look.radius), points_vox, cells=cells)
@@ -101,8 +104,13 @@ def make_pseudo_labels(
     levels = relative_levels(smooth_responses, cells=cells, radius=look.radius)
     if response_share < 1:
         sign = 1 if look.bright_inside else -1
+        by_image = (
+            ball_levels(cells, radius=look.radius)
+            if look.transmitted
+            else relative_levels(sign * smooth, cells=cells, radius=look.radius)
+        )
         levels *= response_share
-        levels += (1 - response_share) * relative_levels(sign * smooth, cells=cells, radius=look.radius)
+        levels += (1 - response_share) * by_image
     return threshold_cells(levels, points_vox, cells=cells)
 
 
@@ -127,6 +135,15 @@ def relative_levels(smooth: NDArray[np.float32], *, cells: VoronoiCells, radius:
         low = float(np.percentile(around if around.size else values, _DARK_SHARE))
         levels[box][own] = (values - low) / max(high - low, 1e-6)
     return levels
+
+
+def ball_levels(cells: VoronoiCells, *, radius: float) -> NDArray[np.float32]:
+    """Give how near to its click each voxel lies: 1 there, one half at the radius, -inf beyond the reach of clicks.
+
+    Of a transparent cell no brightness tells where it ends: it is taken for a ball, whose surface is uncertain.
+    """
+    levels = 1 - cells.distance / np.float32(2 * radius)
+    return np.where(cells.distance <= _REACH * radius, levels, -np.inf).astype(np.float32)
 
 
 def threshold_cells(

@@ -122,6 +122,8 @@ def _trace_back(
 ) -> Iterator[tuple[int, ResponseMap]]:
     """Run voxels (N, 3) back to the image, in crops that fit into memory: their rows, and the maps."""
     side: Side = "brighter" if look.bright_inside else "darker"
+    if look.transmitted:
+        side = "both"
     return iter_response_maps(net, image, starts, rule=_RULES[kind], multiple=multiple, side=side)
 
 

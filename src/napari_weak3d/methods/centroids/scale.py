@@ -41,11 +41,14 @@ class CellLook:
         Whether it is brighter than what is around it; a membrane stain makes it darker.
     channel
         The image channel that shows it best.
+    transmitted
+        Whether it is transparent: only its border shows, and neither its brightness nor that around it means anything.
     """
 
     radius: float
     bright_inside: bool
     channel: int = 0
+    transmitted: bool = False
 
 
 def measure_cells(
@@ -78,7 +81,7 @@ def measure_cells(
     """
     chosen = points_vox[np.linspace(0, len(points_vox) - 1, min(len(points_vox), _SAMPLE)).round().astype(int)]
     best = (-np.inf, CellLook(_SMALLEST_VOX * min(spacing), signs[0] > 0))
-    for radius in _radii(points_vox, shape=image.shape[1:], spacing=spacing):
+    for radius in list_radii(points_vox, shape=image.shape[1:], spacing=spacing):
         for channel, values in enumerate(image):
             response = float(np.median(_blob_response(values, chosen, radius=radius, spacing=spacing)))
             sign = max(signs, key=lambda each: each * response)
@@ -115,7 +118,8 @@ def fill_room(
     return replace(look, radius=radius) if larger <= _STILL * least < 0 else look
 
 
-def _radii(points_vox: NDArray[np.float64], *, shape: Sequence[int], spacing: Spacing) -> list[float]:
+def list_radii(points_vox: NDArray[np.float64], *, shape: Sequence[int], spacing: Spacing) -> list[float]:
+    """List the radii that cells with these clicks (N, 3) in a volume of ``shape`` may have, the smallest first."""
     finest = min(spacing)
     largest = min(_LARGEST_VOX * finest, 0.5 * max(size * along for size, along in zip(shape, spacing, strict=True)))
     if len(points_vox) > 1:

@@ -13,7 +13,8 @@ from napari_weak3d.methods.centroids.config import CentroidsConfig, Refinement, 
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import make_mask_targets, make_pseudo_labels
 from napari_weak3d.methods.centroids.refine import edge_strength
-from napari_weak3d.methods.centroids.scale import CellLook, fill_room, measure_cells
+from napari_weak3d.methods.centroids.rings import LEAST_DARKNESS, find_rings, is_transmitted
+from napari_weak3d.methods.centroids.scale import CellLook, fill_room, list_radii, measure_cells
 from napari_weak3d.methods.centroids.targets import (
     VoronoiCells,
     choose_reach,
@@ -121,7 +122,8 @@ class Annotated:
 
     def edges(self, config: CentroidsConfig) -> NDArray[np.float32]:
         """(Z, Y, X) float32: edges of the image, for the refinement loss."""
-        kind = Refinement.FLUORESCENCE if config.refinement is Refinement.AUTO else config.refinement
+        by_look = Refinement.BRIGHT_FIELD if self.look.transmitted else Refinement.FLUORESCENCE
+        kind = by_look if config.refinement is Refinement.AUTO else config.refinement
         part = ... if self.region is None else tuple(slice(lo, hi) for lo, hi in self.region)
         return edge_strength(
             self.image, kind=kind, spacing=self.spacing, sigma_vox=config.refinement_sigma, region=part
@@ -136,14 +138,44 @@ def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig, look: C
     known = region_mask(sample.region, shape=view.shape[1:])
     # From the voxels that hold them: else a click between two voxels would be the centre of nothing.
     cells = find_voronoi_cells(np.rint(points), shape=view.shape[1:], spacing=spacing)
-    look = look or _look_at(view, points, spacing, config)
+    look = look or look_at(view.image[::2], points, spacing=spacing, region=sample.region, stain=config.stain)
     return Annotated(view, spacing, points, cells, look, known, sample.region)
 
 
-def _look_at(view: SlabView, points: NDArray[np.float64], spacing: Spacing, config: CentroidsConfig) -> CellLook:
-    stains = view.image[::2]
-    look = measure_cells(stains, points, spacing=spacing, signs=_SIGNS[config.stain])
-    return fill_room(look, stains, points, spacing=spacing)
+def look_at(
+    image: NDArray[np.float32],
+    points_vox: NDArray[np.float64],
+    *,
+    spacing: Spacing,
+    region: Region | None = None,
+    stain: Stain = Stain.AUTO,
+) -> CellLook:
+    """Tell what clicked cells look like.
+
+    Parameters
+    ----------
+    image
+        (C, Z, Y, X), one channel per stain, normalised.
+    points_vox
+        (N, 3) clicks, at least one.
+    spacing
+        (z, y, x).
+    region
+        Where all cells are clicked.
+    stain
+        What is bright; "auto" asks the image. Transmitted light is only recognised where it is all there is.
+    """
+    part = tuple(slice(lo, hi) for lo, hi in region or [(0, size) for size in image.shape[1:]])
+    low = [along.start for along in part]
+    asked = stain is Stain.NEITHER
+    if asked or (stain is Stain.AUTO and all(is_transmitted(each[part], points_vox - low) for each in image)):
+        radii = list_radii(points_vox, shape=image.shape[1:], spacing=spacing)
+        found = [find_rings(each, points_vox, radii=(radii[0], radii[-1]), spacing=spacing) for each in image]
+        channel = int(np.argmax([each.darkness for each in found]))
+        if asked or found[channel].darkness >= LEAST_DARKNESS:
+            return CellLook(found[channel].radius, bright_inside=False, channel=channel, transmitted=True)
+    look = measure_cells(image, points_vox, spacing=spacing, signs=_SIGNS[stain])
+    return fill_room(look, image, points_vox, spacing=spacing)
 
 
 def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig) -> Annotated:
@@ -165,7 +197,8 @@ def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig
             if apart[row] <= annotated.look.radius:
                 points[nearest[row]] = peaks.points_vox[row]
     cells = find_voronoi_cells(points, shape=annotated.shape, spacing=annotated.spacing)
-    look = _look_at(annotated.view, points, annotated.spacing, config)
+    stain = Stain.NEITHER if annotated.look.transmitted else config.stain
+    look = look_at(annotated.view.image[::2], points, spacing=annotated.spacing, region=annotated.region, stain=stain)
     return replace(annotated, points_vox=points, cells=cells, look=look)
 
 
@@ -191,11 +224,11 @@ def choose_look(annotated: Sequence[Annotated]) -> CellLook:
     votes = {look: sum(w for w, one in zip(weights, looks, strict=True) if _alike(one, look)) for look in looks}
     most = max(votes, key=lambda look: votes[look])
     radius = float(np.median([look.radius for look in looks if _alike(look, most)]))
-    return CellLook(radius, most.bright_inside, most.channel)
+    return replace(most, radius=radius)
 
 
 def _alike(one: CellLook, other: CellLook) -> bool:
-    return (one.bright_inside, one.channel) == (other.bright_inside, other.channel)
+    return replace(one, radius=other.radius) == other
 
 
 def choose_merge_distance(annotated: Sequence[Annotated]) -> float:
