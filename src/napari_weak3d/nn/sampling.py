@@ -50,11 +50,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a network is stepped on: image (B, C, Z, Y, X), labels (B, Z, Y, X) int64, maps (B, E, Z, Y, X)."""
+    """What a network is stepped on: image (B, C, Z, Y, X), labels (B, Z, Y, X) int64, maps (B, E, Z, Y, X).
+
+    ``spacings``: (z, y, x) of each patch.
+    """
 
     image: Tensor
     labels: Tensor
     maps: Tensor
+    spacings: tuple[Spacing, ...]
 
 
 class Run(NamedTuple):
@@ -145,13 +149,13 @@ def draw_batch(
         (Z, Y, X) of each.
     """
     patches = [_draw_patch(sources, spots, shape=shape, augmentation=augmentation, rng=rng) for _ in range(size)]
-    image, labels, maps = (torch.stack(parts) for parts in zip(*patches, strict=True))
-    return Batch(image, labels, maps)
+    image, labels, maps, spacings = zip(*patches, strict=True)
+    return Batch(torch.stack(image), torch.stack(labels), torch.stack(maps), spacings)
 
 
 def _draw_patch(
     sources: list[Source], spots: Spots, *, shape: Shape, augmentation: Augmentation, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Spacing]:
     number, *centre = _draw_spot(spots, rng=rng)
     source = sources[number]
     view = source.view.reversed() if rng.random() < augmentation.flip_chance else source.view
@@ -172,7 +176,7 @@ def _draw_patch(
     # The planes of a slab are one image: they change alike. (C * O, 1, Y, X) -> (C, O, Y, X) and back.
     slabs = patch.image.reshape(-1, len(view.offsets) * shape[0], *shape[1:])
     greys = change_greys(slabs, ranges=augmentation.greys, spacing=source.spacing, rng=rng)
-    return greys.reshape(patch.image.shape), patch.labels, patch.extra
+    return greys.reshape(patch.image.shape), patch.labels, patch.extra, source.spacing
 
 
 def _draw_spot(spots: Spots, *, rng: np.random.Generator) -> list[int]:

@@ -11,6 +11,7 @@ from napari_weak3d.methods.centroids import learner as learner_module
 from napari_weak3d.methods.centroids import volumes
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
 from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.refine import refinement_loss
 from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
 from napari_weak3d.nn.member import Member
 from napari_weak3d.nn.sampling import draw_batch
@@ -136,3 +137,34 @@ def test_transmitted_light_is_not_turned_upside_down(make_learner, monkeypatch):
     upright, free = asked
     assert (upright.flip_chance, upright.out_of_plane_degrees, upright.swapped_axes) == (0, 0, (1, 2))
     assert free.flip_chance > 0
+
+
+def test_masks_are_refined_in_the_region_alone_and_by_the_spacing_of_each_volume(make_learner, sample, monkeypatch):
+    asked = []
+
+    def refine(mask, strength, *, known, spacings, **options):
+        asked.append((known, spacings))
+        return refinement_loss(mask, strength, known=known, spacings=spacings, **options)
+
+    monkeypatch.setattr(learner_module, "refinement_loss", refine)
+    region = ((0, 12), (0, 48), (0, 20))
+    clicked = Centroids(sample.annotation.points_vox[:1])
+    other = replace(sample.volume, spacing=(1.5, 1.0, 1.0))
+    learner = make_learner([Sample(sample.volume, clicked, region), Sample(other, sample.annotation)], pixels=65536)
+    learner.learn_masks()
+    for _ in range(2):
+        learner.step(0.9)
+    (_, spacings), *_ = asked
+    assert set(spacings) == {sample.volume.spacing, other.spacing}
+    shares = {
+        spacing: np.mean(
+            [
+                float(each[row].float().mean())
+                for each, all_of in asked
+                for row, one in enumerate(all_of)
+                if one == spacing
+            ]
+        )
+        for spacing in spacings
+    }
+    assert shares[sample.volume.spacing] < 0.9 < shares[other.spacing]

@@ -11,6 +11,12 @@ from napari_weak3d.methods.centroids.refine import edge_strength, focal_loss, gr
 SPACING = (2.0, 1.0, 1.0)
 
 
+def lose(mask, strength, *, known=None, spacing=(1, 1, 1), sigma_vox=1):
+    known = torch.ones_like(mask, dtype=torch.bool) if known is None else known
+    spacings = [spacing] * len(mask)
+    return refinement_loss(mask, strength, known=known, spacings=spacings, sigma_vox=sigma_vox, power=2)
+
+
 @pytest.fixture
 def image():
     return ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (12, 20, 22)), 1).astype(np.float32)
@@ -47,9 +53,7 @@ def test_the_loss_is_the_masks_gradient_where_the_image_has_none(image, spacing)
     blurred = ndimage.gaussian_filter(mask.astype(np.float64), sigmas, mode="mirror", truncate=3)
     slope = np.linalg.norm(np.gradient(blurred, *spacing), axis=0)
     expected = (slope * np.exp(-(strength.astype(np.float64) ** 2))).mean()
-    found = refinement_loss(
-        torch.from_numpy(mask)[None], torch.from_numpy(strength)[None], spacing=spacing, sigma_vox=1.5, power=2
-    )
+    found = lose(torch.from_numpy(mask)[None], torch.from_numpy(strength)[None], spacing=spacing, sigma_vox=1.5)
     assert float(found) == pytest.approx(expected, rel=5e-3)
 
 
@@ -65,16 +69,41 @@ def test_an_edge_of_the_mask_costs_less_where_the_image_has_one():
     fits, misses = torch.zeros_like(mask), torch.zeros_like(mask)
     fits[..., 7:9] = 1
     misses[..., 2:4] = 1
-    costs = [float(refinement_loss(mask, each, spacing=(1, 1, 1), sigma_vox=1, power=2)) for each in (fits, misses)]
+    costs = [float(lose(mask, each)) for each in (fits, misses)]
     assert costs[0] < 0.8 * costs[1]
 
 
 def test_a_flat_mask_costs_next_to_nothing_and_its_gradient_is_finite():
     mask = torch.full((1, 4, 8, 8), 0.3, requires_grad=True)
-    loss = refinement_loss(mask, torch.zeros(1, 4, 8, 8), spacing=(1, 1, 1), sigma_vox=1, power=2)
+    loss = lose(mask, torch.zeros(1, 4, 8, 8))
     loss.backward()
     assert float(loss.detach()) < 1e-3
     assert torch.isfinite(mask.grad).all()
+
+
+def test_only_known_voxels_count():
+    mask = torch.zeros(1, 4, 16, 40)
+    mask[..., 8:14] = 1
+    mask[..., 28:] = 1
+    left = (torch.arange(40) < 20).expand(mask.shape)
+    assert float(lose(mask, 0 * mask, known=left)) == pytest.approx(float(lose(mask[..., :20], 0 * mask[..., :20])))
+    assert float(lose(mask, 0 * mask, known=left & False)) == 0
+
+
+def test_each_mask_is_measured_by_its_own_spacing(image):
+    mask = torch.from_numpy(ndimage.gaussian_filter(image, 2))[None].sigmoid()
+    strength = torch.zeros_like(mask)
+    apart = [lose(mask, strength, spacing=spacing) for spacing in (SPACING, (1.0, 1.0, 1.0))]
+    together = refinement_loss(
+        mask.repeat(2, 1, 1, 1),
+        strength.repeat(2, 1, 1, 1),
+        known=torch.ones(2, *mask.shape[1:], dtype=torch.bool),
+        spacings=[SPACING, (1.0, 1.0, 1.0)],
+        sigma_vox=1,
+        power=2,
+    )
+    assert float(apart[0]) != pytest.approx(float(apart[1]), rel=0.01)
+    assert float(together) == pytest.approx(float(apart[0] + apart[1]) / 2, rel=1e-5)
 
 
 def test_the_focal_loss_counts_known_voxels_above_its_value_and_forgives_small_errors():

@@ -146,7 +146,7 @@ class Learner:
             Source(
                 each.view,
                 each.mask_targets(responses=response, response_share=share),
-                each.edges(self.config)[None],
+                np.stack([each.edges(self.config), each.known]),
                 each.spacing,
             )
             for each, response in zip(self.settled or self.annotated, self.responses or nothing, strict=True)
@@ -215,7 +215,7 @@ class Learner:
         return loss
 
     def _mask_loss(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        labels, edges = batch.labels.to(self.compute.device), batch.maps[:, 0].to(self.compute.device)
+        labels, (edges, clicked) = batch.labels.to(self.compute.device), batch.maps.to(self.compute.device).unbind(1)
         weights = self._lessons[MASKS].class_weights
 
         def loss(logits: Tensor) -> Tensor:
@@ -225,7 +225,8 @@ class Learner:
             refined = refinement_loss(
                 1 - logits.softmax(1)[:, 0],
                 edges,
-                spacing=self.scheme.spacing,
+                known=clicked > 0.5,
+                spacings=batch.spacings,
                 sigma_vox=self.config.refinement_sigma,
                 power=self.config.refinement_power,
             )

@@ -5,6 +5,7 @@ The image's term does not depend on the network: it is computed once per volume,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,12 @@ def edge_strength(
     return scaled
 
 
-def refinement_loss(mask: Tensor, strength: Tensor, *, spacing: Spacing, sigma_vox: float, power: float) -> Tensor:
+def refinement_loss(
+    mask: Tensor, strength: Tensor, *, known: Tensor, spacings: Sequence[Spacing], sigma_vox: float, power: float
+) -> Tensor:
     """Penalise edges of the mask where the image has none.
 
-    The mean over voxels of |grad G(mask, sigma)| * exp(-strength ** power).
+    The mean over known voxels of |grad G(mask, sigma)| * exp(-strength ** power).
 
     Parameters
     ----------
@@ -83,8 +86,10 @@ def refinement_loss(mask: Tensor, strength: Tensor, *, spacing: Spacing, sigma_v
         (B, Z, Y, X) probabilities, float32.
     strength
         (B, Z, Y, X): of :func:`edge_strength`.
-    spacing
-        (z, y, x).
+    known
+        (B, Z, Y, X) bool: where cells were clicked; 0 where there is no such voxel.
+    spacings
+        (z, y, x) of each of the B.
     sigma_vox
         Voxels of the plane.
     power
@@ -98,14 +103,21 @@ def refinement_loss(mask: Tensor, strength: Tensor, *, spacing: Spacing, sigma_v
     ----------
     BFS-Net, equations 4 and 5. The gradient is a vector there: we take its length, by length rather than by voxel.
     """
-    sigmas = sigmas_along(sigma_vox, spacing=spacing)
+    total = mask.new_zeros(())
+    for spacing in dict.fromkeys(spacings):
+        rows = [row for row, each in enumerate(spacings) if each == spacing]
+        blurred = _blur(mask[rows], sigmas=sigmas_along(sigma_vox, spacing=spacing))
+        slope = gradient_length(blurred, spacing=spacing)
+        total = total + (slope * torch.exp(-(strength[rows] ** power)) * known[rows]).sum()
+    return total / known.sum().clamp(min=1)
+
+
+def _blur(mask: Tensor, *, sigmas: tuple[float, float, float]) -> Tensor:
     matrices = [
         None if matrix is None else matrix.to(mask.device)
         for matrix in (gaussian_matrix(size, sigma=sigma) for size, sigma in zip(mask.shape[1:], sigmas, strict=True))
     ]
-    blurred = apply_along_axes(mask, matrices)
-    slope = gradient_length(blurred, spacing=spacing)
-    return (slope * torch.exp(-(strength**power))).mean()
+    return apply_along_axes(mask, matrices)
 
 
 def gradient_length(image: Tensor, *, spacing: Spacing) -> Tensor:
