@@ -1,8 +1,9 @@
 """Cells from one click each: this package against a watershed from the same clicks, blob detection, and minima.
 
-    python benchmarks/centroids_table.py DATA [--minutes 10] [--seeds 3] [--rows TEXT ...] [--cases TEXT ...]
+    python benchmarks/centroids_table.py [DATA] [--minutes 10] [--seeds 3] [--rows TEXT ...] [--cases TEXT ...]
                                          [--out results/centroids.json]
 
+The row "bright field" is synthetic: it needs no DATA, and without DATA it is the only one.
 Clicks are the centres of mass of the true objects, or the markers of the data. Cases: "plain"; for the ablation
 "pseudo labels" (nothing learned), "no refinement"; for human hands "jitter", "missing", "double". The file is rewritten
 after every run, and goes on where it was cut off.
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_li, threshold_otsu
 from skimage.morphology import h_minima
@@ -33,7 +35,7 @@ from napari_weak3d.io.annotations import read_centroids
 from napari_weak3d.methods.centroids.learner import annotate_all
 from napari_weak3d.methods.centroids.pseudo import make_pseudo_labels
 from napari_weak3d.metrics import marker_scores
-from napari_weak3d.samples import click_centroids
+from napari_weak3d.samples import SYNTHETIC, click_centroids
 from napari_weak3d.types import Centroids, IntLabels, Sample, Volume
 from record import (
     RESULTS,
@@ -57,6 +59,7 @@ class Task:
     find: tuple[str, ...]
     has_labels: bool = True
     membranes: bool = False
+    synthetic: bool = False
 
 
 TASKS = (
@@ -74,6 +77,7 @@ TASKS = (
         ("worm-nuclei-t130",),
         has_labels=False,
     ),
+    Task("bright field", ("bright-field-0",), ("bright-field-0", "bright-field-1"), synthetic=True),
 )
 
 
@@ -101,6 +105,8 @@ CASES = {
 FIGURES = ("iou", "seg", "mucov", "f1")
 SIGMAS, DEPTHS = (1, 1.5, 2, 3), (0.05, 0.1, 0.2, 0.3, 0.45)
 TISSUE_SIGMA, MEMBRANE_SIGMA, LEAST_VOXELS = 5.0, 1.0, 60
+SURELY_INSIDE = 0.25
+"""Of the distance between two centres: radius of a ball around one that lies in its cell."""
 LOG_RADII, LOG_THRESHOLDS = (3, 4, 5, 6, 8), (0.05, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -109,6 +115,7 @@ def main() -> None:
     record = Record(options.out, what="cells from one click each")
     settings = training_settings(options)
     tasks = [task for task in TASKS if not options.rows or any(text in task.name for text in options.rows)]
+    tasks = [task for task in tasks if task.synthetic or options.data is not None]
     failed = [title for title, run in plan_runs(options, tasks, record, settings) if not attempt(title, run)]
     print(report(record, tasks))
     if failed:
@@ -117,7 +124,7 @@ def main() -> None:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--rows", nargs="*", default=[], metavar="TEXT", help="parts of names of tasks")
     parser.add_argument("--cases", nargs="*", default=["plain"], choices=CASES)
     parser.add_argument("--seeds", type=int, default=3)
@@ -144,19 +151,19 @@ def plan_runs(
     return runs
 
 
-def run_ours(data: Path, task: Task, case: str, *, seed: int, record: Record, settings: dict[str, Any]) -> None:
+def run_ours(data: Path | None, task: Task, case: str, *, seed: int, record: Record, settings: dict[str, Any]) -> None:
     job = score_first_guess if case == FIRST_GUESS else train_and_score
     figures = run_in_child(job, data, task, CASES[case], {**settings, "seed": seed})
     record.put("tasks", task.name, case, str(seed), value={"settings": settings, **figures})
 
 
-def train_and_score(data: Path, task: Task, case: Case, settings: dict[str, Any]) -> dict[str, Any]:
+def train_and_score(data: Path | None, task: Task, case: Case, settings: dict[str, Any]) -> dict[str, Any]:
     """Train on the spoiled clicks, score each volume to be found: with and without clicks where they are known."""
     rng = np.random.default_rng(settings["seed"])
     samples = []
     for name in task.learn:
         volume, truth, clicks = read(data, name, task=task)
-        spoiled = clicks if truth is None else spoil(truth, case, rng)
+        spoiled = spoil_points(clicks, case, rng, volume=volume) if truth is None else spoil(truth, case, rng)
         samples.append(Sample(volume, spoiled))
     config = weak3d.load_config("centroids").from_settings({**settings, **case.settings})
     figures: dict[str, Any] = {}
@@ -179,7 +186,7 @@ def train_and_score(data: Path, task: Task, case: Case, settings: dict[str, Any]
     return figures
 
 
-def score_first_guess(data: Path, task: Task, case: Case, settings: dict[str, Any]) -> dict[str, Any]:
+def score_first_guess(data: Path | None, task: Task, case: Case, settings: dict[str, Any]) -> dict[str, Any]:
     """Score what masks are first made of, with nothing learned: only of volumes whose clicks are given."""
     config = weak3d.load_config("centroids").from_settings(settings)
     figures: dict[str, Any] = {"clicks": {}}
@@ -198,8 +205,28 @@ def spoil(truth: IntLabels, case: Case, rng: np.random.Generator) -> Centroids:
     return click_centroids(truth, rng=rng, jitter=case.jitter, missing=case.missing, double=case.double)
 
 
-def read(data: Path, name: str, *, task: Task) -> tuple[Volume, IntLabels | None, Centroids]:
-    """Volume, labels if there are any, and a click per object."""
+def spoil_points(clicks: Centroids, case: Case, rng: np.random.Generator, *, volume: Volume) -> Centroids:
+    """The same where only centres are known: the distance to the nearest other one stands for the diameter."""
+    places = clicks.points_vox * volume.spacing
+    diameters = cKDTree(places).query(places, k=2)[0][:, 1:]
+    kept = np.sort(rng.choice(len(places), len(places) - round(case.missing * len(places)), replace=False))
+    twice = np.sort(rng.choice(kept, round(case.double * len(kept)), replace=False))
+    moved = places[kept] + case.jitter * diameters[kept] * rng.standard_normal((len(kept), 3))
+    # evenly in a ball that a cell holds whole
+    towards = rng.standard_normal((len(twice), 3))
+    towards *= (rng.random((len(twice), 1)) ** (1 / 3)) / np.linalg.norm(towards, axis=1, keepdims=True)
+    seconds = places[twice] + SURELY_INSIDE * diameters[twice] * towards
+    points = np.concatenate([moved, seconds]) / volume.spacing
+    return Centroids(np.clip(points, 0, np.array(volume.shape) - 1))
+
+
+def read(data: Path | None, name: str, *, task: Task) -> tuple[Volume, IntLabels | None, Centroids]:
+    """Volume, labels if there are any, and a click per object; a synthetic volume ends in its seed."""
+    if task.synthetic:
+        kind, _, number = name.rpartition("-")
+        made = SYNTHETIC[kind].make(np.random.default_rng(int(number)))
+        return made.volume, made.labels, click_centroids(made.labels, rng=np.random.default_rng(0))
+    assert data is not None
     if not task.has_labels:
         return load_volume(data, name), None, read_centroids(data / name / "centroids.csv")
     real = load(data, Row(name))
@@ -211,8 +238,11 @@ def score(labels: IntLabels, truth: IntLabels) -> dict[str, float]:
     return {name: getattr(scores, name) for name in FIGURES}
 
 
-def run_baseline(data: Path, task: Task, *, record: Record) -> None:
-    """Otsu's threshold and a watershed from the clicks; without clicks what is best on the training volumes."""
+def run_baseline(data: Path | None, task: Task, *, record: Record) -> None:
+    """Otsu's threshold and a watershed from the clicks; without clicks what is best on the training volumes.
+
+    Of bright field it is sharpness that is thresholded: grey values tell nothing of its cells.
+    """
     figures: dict[str, Any] = {}
     best = None if task.has_labels else choose_blob_filter(data, task)
     minima = choose_minima(data, task) if task.membranes else None
@@ -222,25 +252,38 @@ def run_baseline(data: Path, task: Task, *, record: Record) -> None:
         if truth is not None and minima is not None:
             figures[name] = score(flood_minima(image, *minima, spacing=volume.spacing), truth)
         elif truth is not None:
-            figures[name] = score(flood(image, clicks, spacing=volume.spacing), truth)
+            mask = (cut_sharp if task.synthetic else cut_bright)(image, spacing=volume.spacing)
+            figures[name] = score(flood(mask, clicks, spacing=volume.spacing), truth)
         elif best is not None:
             points = find_blobs(image, *best, spacing=volume.spacing)
             figures[name] = {"marker_f1": marker_scores(points, clicks.points_vox, spacing=volume.spacing).f1}
     record.put("tasks", task.name, "baseline", value=figures)
 
 
-def flood(image: NDArray[np.float32], clicks: Centroids, *, spacing: tuple[float, float, float]) -> IntLabels:
+def cut_bright(image: NDArray[np.float32], *, spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Otsu's threshold of the smoothed image."""
+    smooth = ndimage.gaussian_filter(image, 1.5 * spacing[-1] / np.array(spacing))
+    bright: NDArray[np.bool_] = smooth > threshold_otsu(smooth)
+    return bright
+
+
+def cut_sharp(image: NDArray[np.float32], *, spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Otsu's threshold of how sharp each plane is, the smoothed size of its Laplacian; holes in planes are filled."""
+    second = [ndimage.gaussian_filter(image, (0, 1.5, 1.5), order=order) for order in ((0, 2, 0), (0, 0, 2))]
+    sharp = ndimage.gaussian_filter(np.abs(second[0] + second[1]), 3 * spacing[-1] / np.array(spacing))
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in sharp > threshold_otsu(sharp)])
+
+
+def flood(mask: NDArray[np.bool_], clicks: Centroids, *, spacing: tuple[float, float, float]) -> IntLabels:
     relative = np.array(spacing) / spacing[-1]
-    smooth = ndimage.gaussian_filter(image, 1.5 / relative)
-    mask = smooth > threshold_otsu(smooth)
-    seeds = np.zeros(image.shape, np.int32)
-    at = np.clip(np.rint(clicks.points_vox).astype(int), 0, np.array(image.shape) - 1)
+    seeds = np.zeros(mask.shape, np.int32)
+    at = np.clip(np.rint(clicks.points_vox).astype(int), 0, np.array(mask.shape) - 1)
     seeds[tuple(at.T)] = np.arange(1, len(at) + 1)
     labels: IntLabels = watershed(-ndimage.distance_transform_edt(mask, sampling=relative), seeds, mask=mask)
     return labels
 
 
-def choose_minima(data: Path, task: Task) -> tuple[float, float]:
+def choose_minima(data: Path | None, task: Task) -> tuple[float, float]:
     """Blur and depth of minima of the best mean SEG on the volumes that are learned from."""
     grid = {(sigma, depth): 0.0 for sigma in SIGMAS for depth in DEPTHS}
     for name in task.learn:
@@ -267,7 +310,7 @@ def flood_minima(
     return labels
 
 
-def choose_blob_filter(data: Path, task: Task) -> tuple[float, float]:
+def choose_blob_filter(data: Path | None, task: Task) -> tuple[float, float]:
     """Radius and threshold of the best mean F1 on the volumes that are learned from."""
     grid = {(r, t): 0.0 for r in LOG_RADII for t in LOG_THRESHOLDS}
     for name in task.learn:
