@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_weak3d.config import TrainConfig
 
@@ -45,8 +47,41 @@ class Landscape(StrEnum):
     IMAGE = "image"
 
 
+class Preset(StrEnum):
+    """Settings that belong together."""
+
+    DEFAULT = "default"
+    PAPER = "paper"
+
+
+PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
+    {
+        Preset.PAPER: MappingProxyType(
+            {
+                "pixels": 1024,
+                "learning_rate": 5e-5,
+                "held_out": 0.0,
+                "pseudo_labels": PseudoLabels.GUIDED,
+                "refinement_weight": 1.0,
+                "refinement_power": 2.0,
+                "refinement_sigma": 3.0,
+                "landscape": Landscape.INSIDE,
+                "use_clicks": False,
+            }
+        ),
+    }
+)
+"""What each preset sets otherwise than the defaults, or must not change with them: for the paper, what its text fixes.
+
+One patch at a time (``pixels``); nothing held out, so the network's peaks are never held against the clicks.
+"""
+
+
 class CentroidsConfig(TrainConfig):
-    """Settings of training from one click per cell, and of segmenting with what was learned."""
+    """Settings of training from one click per cell, and of segmenting with what was learned.
+
+    A preset brings defaults of its own (``PRESETS``); whatever else is said wins.
+    """
 
     SEGMENTING: ClassVar[tuple[str, ...]] = (
         "device",
@@ -58,6 +93,12 @@ class CentroidsConfig(TrainConfig):
         "tile",
     )
 
+    preset: Preset = Field(
+        Preset.DEFAULT,
+        title="Preset",
+        description="default: what measured best; paper: the rules of BFS-Net, as far as its text fixes them, unless "
+        "said otherwise.",
+    )
     stain: Stain = Field(
         Stain.AUTO,
         title="Stain",
@@ -169,3 +210,12 @@ class CentroidsConfig(TrainConfig):
         title="Tile",
         description="Side of a tile when segmenting (voxels of the finest axis).",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, settings: Any) -> Any:
+        """Put the preset's own defaults where nothing is said."""
+        if not isinstance(settings, Mapping):
+            return settings
+        presets = [values for preset, values in PRESETS.items() if preset == settings.get("preset")]
+        return {**(presets[0] if presets else {}), **settings}
