@@ -48,8 +48,7 @@ class Scaling:
 
     def pull(self, windows: Windows) -> Sequence[Windows]:
         """See :class:`Step`."""
-        signal = windows.with_values(windows.values.clamp(min=0)) if self.positive_only else windows
-        return [signal.times(self.factor)]
+        return [windows.positive_times(self.factor) if self.positive_only else windows.times(self.factor)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,6 +62,14 @@ class Windows:
             torch.mul(own, array[_slices(low, high)], out=product)
         return Windows(self.low, values)
 
+    def positive_times(self, array: Tensor) -> Windows:
+        """The same of what is above zero, else 0; in one new array, for new memory takes most of the time."""
+        lows, highs = _in_array(array, low=self.low, size=self.size)
+        values = torch.empty_like(self.values)
+        for product, own, low, high in zip(values, self.values, lows, highs, strict=True):
+            torch.clamp(own, min=0, out=product).mul_(array[_slices(low, high)])
+        return Windows(self.low, values)
+
     def spread(self, array: Tensor, *, size: Sequence[int]) -> Windows:
         """Repeat each value over a box of ``size`` (by axis), and multiply by an array that the larger boxes lie in."""
         low, extent = self.low * size, np.multiply(self.size, size).tolist()
