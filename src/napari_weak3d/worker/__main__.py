@@ -17,8 +17,9 @@ from napari_weak3d.worker.wire import Wire, open_wire
 
 CHECKPOINT_S = 10.0
 """How long a running job gets to write its model once nobody listens any more."""
-_NICE = 10
-"""So much nicer than napari, on the scale of 20 of POSIX systems; on Windows whoever starts the process says it."""
+_NICE = 19
+"""On the scale of 20 of POSIX systems: napari goes first, and leaves all of the processor while it waits; on Windows
+whoever starts the process says it."""
 
 _OOM = Path("/proc/self/oom_score_adj")
 _OOM_SCORE = 500
