@@ -19,23 +19,16 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
-from torch import Tensor
 
 from boxes_tasks import FIGURES, TASKS, Piece, annotate, read, score
+from napari_weak3d.methods.boxes.dense import INSIDE, find_flat, mark_classes
 from napari_weak3d.methods.boxes.scheme import measure_drawn
 from napari_weak3d.metrics import compact_ids
-from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.types import Boxes, IntLabels
 from record import markdown, three
 
 Maps = NDArray[np.float32]
 """(2, Z, Y, X): probability of inside, and of foreground, which is inside or boundary."""
-
-INSIDE, BOUNDARY = 1, 2
-N_CLASSES = 3
-_FLAT_VOX = 8
-"""Typical objects that are shorter than this along an axis have no boundary above and below, only to each other: one
-voxel on either side would take more than a quarter of them, and all of some."""
 
 
 class Thresholds(NamedTuple):
@@ -64,39 +57,6 @@ CHOICES = Thresholds(
 )
 _ROUNDS = 2
 """How often each threshold is chosen anew, the others being as they are."""
-
-
-def mark_classes(ids: Tensor, *, flat: Sequence[int] = ()) -> Tensor:
-    """Tell inside from boundary: the object's own voxels that touch something else by a face.
-
-    Made of patches, not of volumes: however a patch is scaled, its boundaries are one voxel thick.
-
-    Parameters
-    ----------
-    ids
-        (B, Z, Y, X) int64: objects, 0 background, ``UNLABELLED``: there nothing is told, nor where objects end.
-    flat
-        Axes along which only other objects make a boundary, not the background.
-
-    Returns
-    -------
-    (B, Z, Y, X) int64: 0, ``INSIDE``, ``BOUNDARY`` or ``UNLABELLED``.
-    """
-    touches = torch.zeros(ids.shape, dtype=torch.bool)
-    for axis in range(1, ids.ndim):
-        length = ids.shape[axis] - 1
-        one, next_one = ids.narrow(axis, 0, length), ids.narrow(axis, 1, length)
-        differ = (one != next_one) & (one != UNLABELLED) & (next_one != UNLABELLED)
-        if axis - 1 in flat:
-            differ &= (one > 0) & (next_one > 0)
-        for first in (0, 1):
-            touches.narrow(axis, first, length).logical_or_(differ)
-    return torch.where(ids > 0, torch.where(touches, BOUNDARY, INSIDE), ids)
-
-
-def find_flat(typical: Sequence[float]) -> list[int]:
-    """Tell along which axes typical objects, of these sizes (z, y, x), have no room for a boundary above and below."""
-    return [axis for axis, size in enumerate(typical) if size < _FLAT_VOX]
 
 
 def grow_components(maps: Maps, thresholds: Thresholds, *, typical_vox: float) -> IntLabels:

@@ -17,21 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from boxes_components import (
-    BOUNDARY,
-    INSIDE,
-    N_CLASSES,
-    USUAL,
-    Maps,
-    Seen,
-    Thresholds,
-    choose_thresholds,
-    find_flat,
-    grow_components,
-    mark_classes,
-)
+from boxes_components import USUAL, Maps, Seen, Thresholds, choose_thresholds, grow_components
 from boxes_tasks import Piece
 from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.dense import BOUNDARY, INSIDE, N_MAPS, find_flat, mark_classes
 from napari_weak3d.methods.boxes.drawing import AUGMENTATION, draw_boxed_batch, find_swappable, make_lesson
 from napari_weak3d.methods.boxes.learner import Learner
 from napari_weak3d.methods.boxes.network import Backbone, plan_backbone
@@ -74,7 +63,7 @@ class ReferenceNetwork(nn.Module):
             nn.Conv3d(half, half, 3, padding=1, bias=False),
             nn.BatchNorm3d(half),
             nn.ReLU(),
-            nn.Conv3d(half, N_CLASSES, 1),
+            nn.Conv3d(half, N_MAPS, 1),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -180,10 +169,10 @@ class Training:
 
     def _balance(self) -> Tensor:
         """Weigh the classes so that each has the same influence."""
-        counts = torch.zeros(N_CLASSES, dtype=torch.int64)
+        counts = torch.zeros(N_MAPS, dtype=torch.int64)
         for lesson in self._lessons:
             classes = mark_classes(torch.from_numpy(lesson.annotated.masks.astype(np.int64))[None], flat=self._flat)
-            counts += torch.bincount(classes[classes != UNLABELLED], minlength=N_CLASSES)
+            counts += torch.bincount(classes[classes != UNLABELLED], minlength=N_MAPS)
         return balance_classes(counts, strength=1.0).to(self.compute.device)
 
     def reference(self) -> Reference:

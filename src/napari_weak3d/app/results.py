@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_weak3d.app import exporting, sketch
 from napari_weak3d.app.autosave import Autosave
-from napari_weak3d.app.colours import class_colormap
 from napari_weak3d.app.corrections import Corrections, Marks, find_marks, lay_over_slice
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
+from napari_weak3d.app.result_extras import ResultExtras
 from napari_weak3d.app.result_objects import ResultObjects
 from napari_weak3d.app.shown_result import (
     Decided,
@@ -71,7 +70,7 @@ class Results(QObject):
         self._marks: Marks = {}
         self._corrections: Corrections | None = None
         self.autosave = Autosave(self, seconds=desk.autosave.seconds)
-        self._objects = ResultObjects(desk, self)
+        self._objects, self._extras = ResultObjects(desk, self), ResultExtras(desk, self)
         self.autosave.saved.connect(lambda _: self._objects.measure_soon())
         self.autosave.failed.connect(desk.complain)
         desk.layers.activated.connect(self._on_activated)
@@ -80,7 +79,6 @@ class Results(QObject):
         panel = desk.panels.result
         panel.retouch_requested.connect(self.retouch)
         panel.take_over_requested.connect(self.take_over)
-        panel.extra_toggled.connect(self._toggle_extra)
         panel.export_requested.connect(self._choose_export)
 
     # ---- from the disk to a layer
@@ -207,6 +205,7 @@ class Results(QObject):
         self.result = result
         result.layer.events.paint.connect(self._on_painted)
         self._objects.turn_to(result)
+        self._extras.turn_to(result)
         if result.decided is not None:
             self._offer(result, result.decided)
             return
@@ -225,6 +224,7 @@ class Results(QObject):
         self._undo_sketch()
         self._write(self.autosave.unwatch)
         self._objects.turn_to(None)
+        self._extras.turn_to(None)
         result.layer.events.paint.disconnect(self._on_painted)
         if result.decided is not None:
             result.settings, result.decided = result.decided.settings, None
@@ -386,22 +386,6 @@ class Results(QObject):
         classes = result.prediction.classes
         self._desk.tool.take_over(result.layer, classes=None if classes is None else np.asarray(classes))
         self._desk.layers.activate(self._desk.tool.layer)
-
-    def _toggle_extra(self, name: str, on: bool) -> None:
-        """Show what came beside the labels, or take it out of the viewer."""
-        result = self.result
-        if not on or result is None:
-            self._desk.layers.hide_extra(name)
-            return
-        stored = extras_of(result.prediction)[name]
-        colormap = class_colormap(result.prediction.class_table) if name == "classes" else None
-
-        def show(voxels: NDArray[Any]) -> None:
-            if self.result is result and self._desk.layers.contains(result.image_layer):
-                self._desk.layers.show_extra(result.image_layer, voxels, name=name, colormap=colormap)
-
-        kind = np.int32 if stored.dtype.kind in "iu" else np.float32
-        self._desk.background.run(lambda: np.array(stored, dtype=kind), done=show, failed=self._desk.complain)
 
     def _choose_export(self, kind: str) -> None:
         path = None if self.result is None else exporting.choose_file(self._desk, self.result, kind)

@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from napari_weak3d.methods.boxes.components import Rule
+from napari_weak3d.methods.boxes.config import ObjectsFrom
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.holding_out import (
     THRESHOLDS,
     USUAL,
     Scored,
+    Sighting,
+    choose_calibration,
     choose_held_out,
     choose_threshold,
     measure_f1,
+    see,
+    shorten,
 )
 from napari_weak3d.methods.boxes.volumes import Annotated
 from napari_weak3d.nn.slabs import SlabView
@@ -69,3 +75,38 @@ def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_lit
     assert choose_threshold([(flat, 100)]) == pytest.approx(USUAL, abs=0.03)
     assert choose_threshold([(0.1 * sharp, 100)]) == USUAL
     assert choose_threshold([(sharp, 0)]) == USUAL
+
+
+POOR, GOOD = Rule(0.5, 0.1, 100.0), Rule(0.9, 0.1, 100.0)
+
+
+def anchors(f1):
+    return np.full(len(THRESHOLDS), f1)
+
+
+def test_what_found_boxes_better_on_the_mean_of_sightings_finds_objects():
+    first = Sighting(anchors(0.6), 10, {POOR: 0.9, GOOD: 0.7})
+    second = Sighting(anchors(0.6), 10, {POOR: 0.1, GOOD: 0.7})
+    chosen = choose_calibration([first, second])
+    assert (chosen.rule, chosen.from_voxels, chosen.held_out_f1) == (GOOD, True, pytest.approx(0.7))
+    worse = choose_calibration([second._replace(f1=anchors(0.8))])
+    assert (worse.rule, worse.from_voxels, worse.held_out_f1) == (GOOD, False, pytest.approx(0.8))
+    assert [chosen.pick_rule(each) for each in ObjectsFrom] == [GOOD, None, GOOD]
+    assert [worse.pick_rule(each) for each in ObjectsFrom] == [None, None, GOOD]
+
+
+def test_without_boxes_or_maps_anchors_find_objects():
+    assert choose_calibration([Sighting(anchors(0.0), 0, {})]).rule is None
+    assert not choose_calibration([Sighting(anchors(0.0), 10, {})]).from_voxels
+
+
+def test_components_are_scored_as_they_are(annotated):
+    region = (*EVERYWHERE[:2], (0, 50))
+    faint = Scored(annotated, region, found(annotated.boxes, [0.01] * 10))
+    sighting = see([faint], {GOOD: [faint]})
+    assert (sighting.f1.max(), sighting.n_boxes, sighting.by_rule) == (0, 5, {GOOD: 1.0})
+
+
+def test_a_large_region_is_shortened_around_its_middle():
+    assert shorten(EVERYWHERE) == EVERYWHERE
+    assert shorten(EVERYWHERE, most=10_000) == (*EVERYWHERE[:2], (25, 75))

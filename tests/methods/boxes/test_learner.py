@@ -27,7 +27,7 @@ def test_patches_are_a_few_objects_long_but_no_longer_than_the_volume(make_learn
 
 def test_a_step_tells_its_losses_and_is_logged(learner):
     metrics = learner.step(0.1)
-    assert metrics["loss"] == pytest.approx(metrics["box loss"] + metrics["mask loss"], rel=1e-3)
+    assert metrics["loss"] == pytest.approx(sum(metrics[f"{part} loss"] for part in ("box", "mask", "map")), rel=1e-3)
     assert [row.loss for row in learner.log] == [metrics["loss"]]
 
 

@@ -4,9 +4,10 @@ import torch
 
 from napari_weak3d.methods.boxes.anchors import plan_anchors
 from napari_weak3d.methods.boxes.config import BoxLoss
+from napari_weak3d.methods.boxes.heads import fold
 from napari_weak3d.methods.boxes.losses import box_losses, mask_loss
 from napari_weak3d.methods.boxes.masks import crop_masks
-from napari_weak3d.methods.boxes.network import BoxNetwork, VoxResBlock, plan_backbone
+from napari_weak3d.methods.boxes.network import BoxNetwork, VoxResBlock, make_picture, plan_backbone
 from napari_weak3d.methods.boxes.scheme import measure_grain
 from napari_weak3d.methods.boxes.targets import MatchRule, make_targets, match_anchors
 
@@ -14,7 +15,9 @@ SIZES = np.array([[4.0, 10, 10], [8, 30, 30]])
 """They span over a factor of two: two layers with anchors."""
 
 
-def build(*, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, sizes=SIZES, deep_masks=True):
+def build(
+    *, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, sizes=SIZES, deep_masks=True, voxel_maps=False
+):
     torch.manual_seed(0)
     _, strides = plan_backbone(spacing, stem=stem, levels=levels)
     layers = plan_anchors(sizes, strides=strides)
@@ -28,6 +31,7 @@ def build(*, spacing=(1.0, 1.0, 1.0), stem=(1, 1, 1), levels=3, n_classes=2, siz
         stem=stem,
         roi_size=4,
         deep_masks=deep_masks,
+        voxel_maps=voxel_maps,
     )
 
 
@@ -175,3 +179,35 @@ def test_with_boxes_and_masks_every_weight_is_taught(deep):
     _, boxes, masks = step(net, has_mask=[True, True])
     (boxes + masks).backward()
     assert all(weight.grad is not None for weight in net.parameters())
+
+
+def test_folded_channels_are_the_voxels_of_a_block():
+    image = torch.arange(2 * 3 * 4 * 4 * 6).reshape(2, 3, 4, 4, 6)
+    folded = fold(image, (1, 2, 3))
+    assert folded.shape == (2, 18, 4, 2, 2)
+    for b, c, z, y, x in np.ndindex(2, 3, 4, 2, 2):
+        block = image[b, c, z, 2 * y : 2 * y + 2, 3 * x : 3 * x + 3]
+        assert torch.equal(folded[b, 6 * c : 6 * c + 6, z, y, x], block.reshape(-1))
+
+
+def test_maps_are_as_fine_as_the_image_and_the_same_told_alone():
+    net = build(stem=(1, 2, 2), voxel_maps=True)
+    image = torch.randn(2, 1, 8, 32, 32)
+    with torch.no_grad():
+        net.train()(image)
+        net.eval()
+        maps = net(image).maps
+        assert maps.shape == (2, 3, 8, 32, 32)
+        assert torch.equal(net.tell_maps(image), maps)
+
+
+def test_masks_see_the_maps_and_teach_them_nothing():
+    net = build(voxel_maps=True)
+    image = torch.randn(1, 1, 8, 16, 16)
+    out = net(image)
+    picture = make_picture(image, out.maps)
+    assert picture.shape == (1, 4, 8, 16, 16)
+    rois = torch.tensor([[[0.0, 0, 0], [5, 6, 7]]])
+    net.find_masks(out.features, rois, image=torch.tensor([0]), picture=picture).sum().backward()
+    assert all(weight.grad is None for weight in net.map_head.parameters())
+    assert net.mask_head.after[0][0].weight.grad.abs().sum() > 0

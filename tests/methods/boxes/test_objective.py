@@ -23,7 +23,9 @@ def measure(learner):
     def run(batch, **changed):
         learner.member.net.zero_grad()
         config = learner.config.with_settings(changed)
-        objective = Objective(batch, config=config, compute=learner.compute, rng=np.random.default_rng(0))
+        objective = Objective(
+            batch, config=config, compute=learner.compute, rng=np.random.default_rng(0), map_weights=torch.ones(3)
+        )
         objective.measure(learner.member.net, batch.image).backward()
         return objective
 
@@ -83,3 +85,21 @@ def test_where_boxes_are_not_complete_nothing_is_background(batch, measure):
     nowhere = with_truth(batch, region=((0, 0), (0, 0), (0, 0)), learned=torch.zeros(3, dtype=torch.bool))
     assert classes(nowhere) == 0
     assert classes(with_truth(batch, region=((0, 0), (0, 0), (0, 0)))) > 0  # its boxes are learned all the same
+
+
+def test_voxels_in_a_box_without_a_mask_teach_nothing_of_what_they_are(batch, measure, learner):
+    truth = batch.truth[0]
+    for told in (True, False):
+        has_mask = torch.full_like(truth.has_mask, told)
+        labels = replace(truth, has_mask=has_mask).label_voxels(batch.masks[0])
+        inside = torch.zeros_like(labels, dtype=torch.bool)
+        for low, high in zip(
+            truth.boxes[:, 0].floor().int().tolist(), truth.boxes[:, 1].ceil().int().tolist(), strict=True
+        ):
+            inside[tuple(slice(max(lo, 0), hi) for lo, hi in zip(low, high, strict=True))] = True
+        known = batch.masks[0] >= 0
+        assert (labels[known & ~inside] == 0).all()
+        assert bool((labels[inside] > 0).any()) == told
+        assert bool((labels[inside & known] < 0).all()) != told
+    objective = measure(batch)
+    assert objective.parts["map loss"] > 0

@@ -20,6 +20,14 @@ class BoxLoss(StrEnum):
     PAPER = "paper"
 
 
+class ObjectsFrom(StrEnum):
+    """What says where objects are."""
+
+    AUTO = "auto"
+    BOXES = "boxes"
+    VOXELS = "voxels"
+
+
 class Preset(StrEnum):
     """Settings that belong together."""
 
@@ -38,6 +46,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
                 "kept_share": 0.0,
                 "box_loss": BoxLoss.PAPER,
                 "deep_masks": False,
+                "voxel_maps": False,
             }
         ),
     }
@@ -54,6 +63,7 @@ class BoxesConfig(TrainConfig):
     SEGMENTING: ClassVar[tuple[str, ...]] = (
         "device",
         "use_boxes",
+        "objects_from",
         "score_threshold",
         "suppress_iou",
         "mask_threshold",
@@ -158,6 +168,18 @@ class BoxesConfig(TrainConfig):
         True,
         title="Deep masks",
         description="Masks are told in more steps, and by where in the box a point lies; off: as in the paper.",
+    )
+    voxel_maps: bool = Field(
+        True,
+        title="Voxel maps",
+        description="Learn too what every voxel is, where boxes and masks tell it: outside of all boxes is background; "
+        "off: as in the paper.",
+    )
+    objects_from: ObjectsFrom = Field(
+        ObjectsFrom.AUTO,
+        title="Objects from",
+        description="What says where objects are: boxes told from anchors, or components of the voxel maps; auto: what "
+        "found held-out boxes better.",
     )
     rois: int = Field(
         8, ge=1, le=1024, title="RoIs per step", description="Boxes whose masks are learned in a step, at most."

@@ -27,6 +27,10 @@ class Detections:
         """Give some of them, by row numbers or by a mask."""
         return Detections(self.boxes[rows], self.scores[rows], self.classes[rows])
 
+    def moved(self, by: Sequence[float]) -> Detections:
+        """Shift all boxes by (z, y, x) voxels."""
+        return Detections(self.boxes + self.boxes.new_tensor(list(by)), self.scores, self.classes)
+
     def suppressed(self, *, threshold: float) -> Detections:
         """Keep the best of those of one class that overlap, the highest score first."""
         return self.take(suppress(self.boxes, self.scores, threshold=threshold, classes=self.classes))

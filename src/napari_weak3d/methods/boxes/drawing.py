@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_weak3d.methods.boxes.dense import label_voxels
 from napari_weak3d.methods.boxes.volumes import Annotated
 from napari_weak3d.nn.augment import Augmentation, sample_grid, warp
 from napari_weak3d.nn.greys import GreyRanges, change_greys
 from napari_weak3d.nn.sampling import Shape, keep_inside
-from napari_weak3d.nn.warp import Grid
+from napari_weak3d.nn.warp import UNLABELLED, Grid
 from napari_weak3d.types import Region
 
 AUGMENTATION = Augmentation(
@@ -78,6 +79,27 @@ class PatchTruth:
         # Grids count from the voxels' centres, boxes from their faces.
         source = (points - 0.5) @ matrix.T + offset + 0.5
         return ((source >= region[:, 0]) & (source < region[:, 1])).all(dim=1)
+
+    def label_voxels(self, masks: Tensor) -> Tensor:
+        """(Z, Y, X) ids of masks -> what ``dense.label_voxels`` tells, and nothing where boxes are not complete."""
+        told = self.has_mask & self.learned
+        hidden = torch.isin(masks, self.ids[~told])
+        labels = label_voxels(torch.where(hidden, UNLABELLED, masks), self.boxes, told=told)
+        z, y, x = masks.shape
+        for axis, (low, high) in enumerate(find_known(self.grid, self.region, shape=(z, y, x))):
+            for start, stop in ((0, low), (high, masks.shape[axis])):
+                part = labels.narrow(axis, start, stop - start)
+                part[part == 0] = UNLABELLED
+        return labels
+
+
+def find_known(grid: Grid, region: Region, *, shape: Shape) -> list[tuple[int, int]]:
+    """From where to where along each axis the voxels of a patch come from a region; grids must not turn."""
+    back = np.linalg.inv(grid.matrix)
+    corners = (np.array(region, np.float64).T - 0.5 - grid.offset) @ back.T + 0.5
+    low, high = np.sort(corners, axis=0)
+    first, last = np.ceil(low - 0.5).astype(int).clip(0, shape), np.floor(high + 0.5).astype(int).clip(0, shape)
+    return [(int(start), int(max(start, stop))) for start, stop in zip(first, last, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,18 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_weak3d.methods.boxes.components import Rule, box_components, grow_components
 from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.dense import BOUNDARY, INSIDE
 from napari_weak3d.methods.boxes.detections import Detections, read_detections
 from napari_weak3d.methods.boxes.geometry import find_centres, measure_sizes, pad_boxes
 from napari_weak3d.methods.boxes.merging import choose_tiles, merge_tiles
-from napari_weak3d.methods.boxes.network import BoxNetwork
+from napari_weak3d.methods.boxes.network import BoxNetwork, make_picture
 from napari_weak3d.methods.boxes.scheme import Scheme
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan
-from napari_weak3d.nn.tiles import plan_tiles, read_box, with_smaller_tiles
-from napari_weak3d.types import Region, Spacing
+from napari_weak3d.nn.tiles import plan_tiles, predict_volume, read_box, with_smaller_tiles
+from napari_weak3d.types import IntLabels, Region, Spacing
 
 _TILE_ACROSS = 3.0
 """Larger objects along a tile, at least: each is seen whole in some tile, with something around it (ours)."""
@@ -37,13 +40,17 @@ _SMALLEST_SIDE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Finder:
-    """A network in evaluation mode on ``compute.device``, and what it takes to find objects with it."""
+    """A network in evaluation mode on ``compute.device``, and what it takes to find objects with it.
+
+    With a rule, objects are components of its voxel maps; without, they are told from anchors.
+    """
 
     net: BoxNetwork
     compute: Compute
     scheme: Scheme
     config: BoxesConfig
     has_masks: bool
+    rule: Rule | None = None
 
     @property
     def suppress_iou(self) -> float:
@@ -69,6 +76,10 @@ class Search:
         Is told when memory ran out and tiles became smaller.
     found
         What was found so far, per tile.
+    maps
+        (2, Z, Y, X) probability of inside and of foreground, after :meth:`find_maps`; zeros where not yet told.
+    labels
+        (Z, Y, X) the components that the boxes are of, numbered as they are; None where anchors told them.
     masks
         (R, S, S, S) probabilities, after :meth:`find_masks`.
     """
@@ -79,6 +90,8 @@ class Search:
     least_score: float
     on_shrink: Callable[[str], None] | None = None
     found: list[Detections] = field(default_factory=list)
+    maps: NDArray[np.float32] | None = None
+    labels: IntLabels | None = None
     masks: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1, 1))
     _plan: TilePlan | None = None
     _anchors: Tensor = field(default_factory=lambda: torch.zeros(0, 2, 3))
@@ -90,8 +103,19 @@ class Search:
         z, y, x = self.image.shape[1:]
         return int(z), int(y), int(x)
 
+    def find_maps(self) -> Iterator[tuple[int, int]]:
+        """Tell what each voxel is; yields how many tiles are done, of how many."""
+        planner = partial(plan_tiles, overlap=self._overlap(), multiple=self.finder.net.multiple)
+        self._plan = planner(self.shape, tile=self._tile())
+        self.maps = np.zeros((2, *self.shape), np.float32)
+        return predict_volume(
+            self._tell_maps, self.image, out=self.maps, planner=planner, tile=self._tile(), on_shrink=self.on_shrink
+        )
+
     def find_boxes(self) -> Iterator[tuple[int, int]]:
         """Find the boxes of all tiles; yields how many are done, of how many."""
+        if self.finder.rule is not None:
+            return self.find_maps()
         planner = partial(plan_tiles, overlap=self._overlap(), multiple=self.finder.net.multiple)
         return with_smaller_tiles(
             lambda plan, _: self._find_in_tiles(plan),
@@ -102,7 +126,13 @@ class Search:
         )
 
     def merge(self) -> Detections:
-        """Give the boxes of all tiles that were searched, merged, the highest score first."""
+        """Give the boxes of all tiles that were searched, merged, the highest score first.
+
+        Boxes of components come in the order of :attr:`labels`.
+        """
+        if self.finder.rule is not None and self.maps is not None:
+            self.labels = grow_components(self.maps, self.finder.rule)
+            return box_components(self.labels, self.maps[0], least=self.finder.rule.inside)
         if not self.found:
             return Detections(torch.zeros(0, 2, 3), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
         tiles = self._regions()[: len(self.found)]
@@ -139,6 +169,14 @@ class Search:
             logits = self.finder.net.find_masks(on_device, rois.to(device), image=image, picture=picture)
         return logits.float().sigmoid().cpu()
 
+    @torch.inference_mode()
+    def _tell_maps(self, batch: Tensor) -> Tensor:
+        finder = self.finder
+        with finder.compute.autocast():
+            logits = finder.net.tell_maps(finder.compute.to_device(batch))
+        chances = logits.float().softmax(dim=1)
+        return torch.stack([chances[:, INSIDE], chances[:, INSIDE] + chances[:, BOUNDARY]], dim=1)
+
     def _find_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
         self._plan, self.found, self._features = plan, [], {}
         self._anchors = self.finder.net.place_anchors(plan.tile)
@@ -162,7 +200,8 @@ class Search:
         )
         found = found.take((measure_sizes(found.boxes) >= _SMALLEST_SIDE).all(dim=1) & self._shown(found.boxes, tile))
         found = found.suppressed(threshold=finder.suppress_iou)
-        features = (*(each.cpu() for each in out.features[:_MASK_LEVELS]), torch.from_numpy(image[None]))
+        picture = make_picture(torch.from_numpy(image[None]), None if out.maps is None else out.maps.cpu())
+        features = (*(each.cpu() for each in out.features[:_MASK_LEVELS]), picture)
         if finder.has_masks and self._room_for(features):
             self._features[number] = features
         boxes = found.boxes.cpu() + _start_of(tile)

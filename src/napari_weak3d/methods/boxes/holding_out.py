@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.detections import Detections
+from napari_weak3d.methods.boxes.scheme import Calibration
 from napari_weak3d.methods.boxes.volumes import Annotated, have_centres_in
 from napari_weak3d.metrics import box_scores
 from napari_weak3d.types import Region
 
 _FEWEST = 8
 """Of fewer boxes none is held out: what is left would not be enough to learn from."""
-THRESHOLDS = np.linspace(0.05, 0.9, 35)
+LEAST_SCORE = 0.05
+"""Fainter boxes are not looked at: the lowest of the thresholds."""
+THRESHOLDS = np.linspace(LEAST_SCORE, 0.9, 35)
 """Thresholds of scores in question."""
+_MOST_VOXELS = 1 << 22
+"""Of a part of a region in which rules for components are compared: each takes a flood (ours)."""
 USUAL = 0.4
 """Threshold as long as nothing is known (ours)."""
 _TRUSTED = 0.2
@@ -38,6 +44,67 @@ class Scored(NamedTuple):
     annotated: Annotated
     region: Region
     found: Detections
+
+
+class Sighting(NamedTuple):
+    """How well boxes were found, all volumes together.
+
+    Attributes
+    ----------
+    f1
+        Detection F1 at each of ``THRESHOLDS`` for the scores of anchors.
+    n_boxes
+        How many that is of.
+    by_rule
+        Detection F1 of components of voxel maps, for each rule in question.
+    """
+
+    f1: NDArray[np.float64]
+    n_boxes: int
+    by_rule: Mapping[Rule, float]
+
+
+def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]]) -> Sighting:
+    """Compare what was found with what was drawn."""
+    f1, count = measure_f1(by_anchors)
+    return Sighting(f1, count, {rule: _f1_of(_count(found, threshold=0.0)) for rule, found in by_rule.items()})
+
+
+def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
+    """Choose the threshold for anchors, the rule for voxel maps, and which of the two finds objects.
+
+    Parameters
+    ----------
+    sightings
+        Each counts alike. That of boxes that were learned from flatters, that of held-out boxes is old by the end of
+        the training.
+    """
+    counted = [each for each in sightings if each.n_boxes]
+    threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
+    if not counted:
+        return Calibration(threshold)
+    at_threshold = float(np.mean([np.interp(threshold, THRESHOLDS, each.f1) for each in counted]))
+    means = {
+        rule: float(np.mean([each.by_rule[rule] for each in counted]))
+        for rule in counted[0].by_rule
+        if all(rule in each.by_rule for each in counted)
+    }
+    if not means:
+        return Calibration(threshold, at_threshold)
+    rule = max(means, key=lambda each: means[each])
+    better = means[rule] > at_threshold
+    return Calibration(threshold, max(means[rule], at_threshold), rule, better)
+
+
+def shorten(region: Region, *, most: int = _MOST_VOXELS) -> Region:
+    """Leave of a region at most so many voxels, around the middle of its longest axes."""
+    parts = [list(along) for along in region]
+    while np.prod([high - low for low, high in parts]) > most:
+        longest = max(parts, key=lambda along: along[1] - along[0])
+        quarter = (longest[1] - longest[0]) // 4
+        longest[0], longest[1] = longest[0] + quarter, longest[1] - quarter
+    (z0, z1), (y0, y1), (x0, x1) = parts
+    return (z0, z1), (y0, y1), (x0, x1)
 
 
 def choose_held_out(annotated: Annotated, *, share: float, seed: int) -> Split | None:
@@ -64,7 +131,7 @@ def choose_held_out(annotated: Annotated, *, share: float, seed: int) -> Split |
 def measure_f1(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], int]:
     """Give the detection F1 at each threshold in question, all volumes together, and how many boxes that is of."""
     counts = [_count(scored, threshold=float(threshold)) for threshold in THRESHOLDS]
-    f1 = np.array([2 * hits / max(1, found + true) for hits, found, true in counts])
+    f1 = np.array([_f1_of(each) for each in counts])
     return f1, counts[0][2]
 
 
@@ -88,6 +155,11 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     smooth = np.convolve(np.pad(np.mean(told, axis=0), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
     cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL)
     return float(THRESHOLDS[int(np.argmax(smooth - cost))])
+
+
+def _f1_of(count: tuple[int, int, int]) -> float:
+    hits, found, true = count
+    return 2 * hits / max(1, found + true)
 
 
 def _count(scored: Sequence[Scored], *, threshold: float) -> tuple[int, int, int]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.dense import N_MAPS, find_flat, label_voxels, mark_classes
 from napari_weak3d.methods.boxes.drawing import (
     AUGMENTATION,
     Lesson,
@@ -21,7 +21,7 @@ from napari_weak3d.methods.boxes.drawing import (
     make_lesson,
 )
 from napari_weak3d.methods.boxes.finding import Finder
-from napari_weak3d.methods.boxes.holding_out import USUAL, Split, choose_held_out
+from napari_weak3d.methods.boxes.holding_out import USUAL, Sighting, Split, choose_held_out
 from napari_weak3d.methods.boxes.network import BoxNetwork
 from napari_weak3d.methods.boxes.objective import Objective
 from napari_weak3d.methods.boxes.previewing import preview_slice
@@ -29,6 +29,7 @@ from napari_weak3d.methods.boxes.scheme import Calibration, Scheme, choose_suppr
 from napari_weak3d.methods.boxes.volumes import Annotated, annotate
 from napari_weak3d.nn.checkpoint import LogRow
 from napari_weak3d.nn.device import is_out_of_memory
+from napari_weak3d.nn.losses import balance_classes
 from napari_weak3d.nn.member import Compute, Member
 from napari_weak3d.nn.patch_size import PatchSize, fit_patch
 from napari_weak3d.nn.threads import ThreadTuner
@@ -56,8 +57,8 @@ class Learner:
     save_to: Callable[[Learner], None]
     annotated: list[Annotated]
     calibration: Calibration | None = None
-    f1_held_out: tuple[NDArray[np.float64], int] | None = None
-    """Detection F1 at each threshold in question, and number of boxes, once they were scored."""
+    held_out_sighting: Sighting | None = None
+    """How well held-out boxes were found, once they were scored."""
     notice: str = "learning boxes and masks"
     log: list[LogRow] = field(default_factory=list)
     fraction: float = 0.0
@@ -79,6 +80,8 @@ class Learner:
         tunes = self.compute.device.type == "cpu" and not self.config.steps
         self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
         self._lessons: list[Lesson] = []
+        self._flat = find_flat(self.scheme.typical)
+        self._map_weights: Tensor | None = None
         self.held_out: list[Split | None] = []
         self._hold_out()
 
@@ -95,6 +98,8 @@ class Learner:
             make_lesson(each, region=split.learned if without_held_out and split is not None else None)
             for each, split in zip(self.annotated, self.held_out, strict=True)
         ]
+        if self.config.voxel_maps:
+            self._map_weights = weigh_voxels(self._lessons, flat=self._flat)
 
     # ---- steps
 
@@ -119,7 +124,14 @@ class Learner:
         batch = draw_boxed_batch(
             self._lessons, size=self.patch.batch, shape=self.patch.shape, augmentation=self._augmentation, rng=rng
         )
-        objective = Objective(batch, config=self.config, compute=self.compute, rng=rng)
+        objective = Objective(
+            batch,
+            config=self.config,
+            compute=self.compute,
+            rng=rng,
+            flat=self._flat,
+            map_weights=self._map_weights,
+        )
 
         def measure(net: nn.Module, image: Tensor) -> Tensor:
             assert isinstance(net, BoxNetwork)
@@ -167,11 +179,20 @@ class Learner:
         """Whether shapes are learned, not only boxes."""
         return any(bool(each.has_mask.any()) for each in self.annotated)
 
+    @property
+    def typical_vox(self) -> float | None:
+        """Voxels of a typical object; None where voxel maps can make no objects: of one class, some with masks."""
+        if not self.config.voxel_maps or not self.has_masks or len(self.scheme.classes) > 2:
+            return None
+        sizes = np.concatenate([np.bincount(each.masks.ravel(), minlength=2)[1:] for each in self.annotated])
+        return float(np.median(sizes[sizes > 0]))
+
     def finder(self) -> Finder:
         """Give the network as it is now, to find objects with."""
         net = self.member.snapshot()
         assert isinstance(net, BoxNetwork)
-        return Finder(net, self.compute, self.scheme, self.config, has_masks=self.has_masks)
+        rule = None if self.calibration is None else self.calibration.pick_rule(self.config.objects_from)
+        return Finder(net, self.compute, self.scheme, self.config, has_masks=self.has_masks, rule=rule)
 
     def show(self, where: SliceIndex, *, sample: int) -> Preview:
         """Predict one slice with what there is; beyond the volume, the nearest slice there is."""
@@ -228,6 +249,18 @@ def fit_scheme(scheme: Scheme, drawn: Sequence[Boxes]) -> Scheme:
     return replace(scheme, largest=largest, suppress_iou=choose_suppression(drawn))
 
 
+def weigh_voxels(lessons: Sequence[Lesson], *, flat: tuple[int, ...]) -> Tensor:
+    """Weigh background, inside and boundary, (3,), so that each has the same influence."""
+    counts = torch.zeros(N_MAPS, dtype=torch.int64)
+    for lesson in lessons:
+        annotated = lesson.annotated
+        masks = torch.from_numpy(annotated.masks.astype(np.int64))
+        labels = label_voxels(masks, torch.from_numpy(annotated.boxes), told=torch.from_numpy(annotated.has_mask))
+        classes = mark_classes(labels[None], flat=flat)
+        counts += torch.bincount(classes[classes >= 0], minlength=N_MAPS)
+    return balance_classes(counts, strength=1.0)
+
+
 def build_net(scheme: Scheme, config: BoxesConfig) -> BoxNetwork:
     """Make an untrained network (torch's global generator gives its weights)."""
     return BoxNetwork(
@@ -240,4 +273,5 @@ def build_net(scheme: Scheme, config: BoxesConfig) -> BoxNetwork:
         stem=scheme.stem,
         roi_size=config.roi_size,
         deep_masks=config.deep_masks,
+        voxel_maps=config.voxel_maps,
     )

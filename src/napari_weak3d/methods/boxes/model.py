@@ -7,29 +7,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.io.annotations import check_drawn
 from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
+from napari_weak3d.methods.boxes.components import Rule, box_components, grow_components, list_rules
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.holding_out import (
-    THRESHOLDS,
+    LEAST_SCORE,
     USUAL,
     Scored,
-    choose_threshold,
-    measure_f1,
+    Sighting,
+    choose_calibration,
+    see,
+    shorten,
 )
 from napari_weak3d.methods.boxes.learner import Learner, build_net
-from napari_weak3d.methods.boxes.scheme import Calibration, KnownBoxes
+from napari_weak3d.methods.boxes.scheme import KnownBoxes
 from napari_weak3d.methods.boxes.segmenting import segment_volume
 from napari_weak3d.methods.boxes.starting import go_on, make_scheme
 from napari_weak3d.methods.boxes.storage import Stored, read_model, write_drawn, write_model
 from napari_weak3d.methods.boxes.suggesting import rank_boxes, rank_slices
-from napari_weak3d.methods.boxes.volumes import annotate, view_volume
+from napari_weak3d.methods.boxes.volumes import Annotated, annotate, view_volume
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
@@ -153,10 +155,18 @@ class BoxesModel:
             yield from segment_volume(
                 self._finder(config),
                 volume,
-                threshold=config.score_threshold or self.score_threshold,
+                threshold=config.score_threshold or self._usual_threshold(config),
                 known=self._find_known(volume, annotated) if config.use_boxes else None,
             )
         )
+
+    def _usual_threshold(self, config: BoxesConfig) -> float:
+        rule = self._pick_rule(config)
+        return self.score_threshold if rule is None else rule.inside
+
+    def _pick_rule(self, config: BoxesConfig) -> Rule | None:
+        calibration = self.stored.calibration
+        return None if calibration is None else calibration.pick_rule(config.objects_from)
 
     @property
     def score_threshold(self) -> float:
@@ -203,7 +213,8 @@ class BoxesModel:
             raise ModelError(f"the model's weights do not fit its network: {error}", where="weights") from None
         compute = Compute(device, precision_for(device))
         net.to(device, memory_format=compute.precision.memory_format).eval().requires_grad_(False)  # type: ignore[call-overload]  # not in torch's stubs
-        return Finder(net, compute, self.stored.scheme, config, has_masks=self.stored.has_masks)
+        rule = self._pick_rule(config)
+        return Finder(net, compute, self.stored.scheme, config, has_masks=self.stored.has_masks, rule=rule)
 
 
 def _train(learner: Learner, budget: Budget) -> Job:
@@ -229,52 +240,72 @@ def _train(learner: Learner, budget: Budget) -> Job:
 def _score(learner: Learner, budget: Budget) -> Job:
     """Score held-out boxes."""
     regions = [None if split is None else split.held_out for split in learner.held_out]
-    found = yield from _search(learner, budget, regions, message="scoring held-out boxes")
-    if found is None:
+    sighting = yield from _search(learner, budget, regions, message="scoring held-out boxes")
+    if sighting is None:
         return True
-    f1, count = learner.f1_held_out = measure_f1(found)
-    threshold = choose_threshold([(f1, count)])
-    score = float(np.interp(threshold, THRESHOLDS, f1)) if count else None
-    learner.calibration = Calibration(threshold, score)
+    learner.held_out_sighting = sighting
+    learner.calibration = choose_calibration([sighting])
     return False
 
 
 def _settle_threshold(learner: Learner, budget: Budget) -> Job:
     """Choose the threshold for the network as it is in the end: scores grow while it learns."""
     regions = [each.known for each in learner.annotated]
-    found = yield from _search(learner, budget, regions, message="choosing the score threshold")
-    if found is None:
+    sighting = yield from _search(learner, budget, regions, message="choosing the score threshold")
+    if sighting is None:
         return True
     assert learner.calibration is not None
-    curves = [measure_f1(found)] + ([learner.f1_held_out] if learner.f1_held_out is not None else [])
-    learner.calibration = replace(learner.calibration, score_threshold=choose_threshold(curves))
+    before = [] if learner.held_out_sighting is None else [learner.held_out_sighting]
+    settled = choose_calibration([sighting, *before])
+    learner.calibration = replace(settled, held_out_f1=learner.calibration.held_out_f1)
     return False
 
 
 def _search(
     learner: Learner, budget: Budget, regions: Sequence[Region | None], *, message: str
-) -> Generator[Progress, Command | None, list[Scored] | None]:
-    """Find the boxes of a region of each volume; takes commands between tiles. None after Stop."""
-    finder = replace(learner.finder(), has_masks=False)  # masks are not looked at: nothing need be kept for them
-    found, before = [], learner.notice
+) -> Generator[Progress, Command | None, Sighting | None]:
+    """Look for the boxes of a region of each volume, in all ways; takes commands between tiles. None after Stop."""
+    finder = replace(learner.finder(), has_masks=False, rule=None)  # of masks nothing need be kept
+    by_anchors: list[Scored] = []
+    by_rule: dict[Rule, list[Scored]] = {}
+    before = learner.notice
     for annotated, region in zip(learner.annotated, regions, strict=True):
         if region is None:
             continue
-        cut = [
-            (max(0, low - round(more)), min(size, high + round(more)))
-            for (low, high), more, size in zip(region, learner.scheme.largest, annotated.shape, strict=True)
-        ]
-        image = annotated.view.image[(slice(None), *(slice(low, high) for low, high in cut))]
-        search = Search(finder, image, annotated.spacing, float(THRESHOLDS[0]))
+        search, low = _look_around(learner, finder, annotated, region)
         for done, total in search.find_boxes():
             learner.notice = f"{message} ({done / total:.0%})"
             if (yield from talk(learner, budget=budget, metrics={})):
                 return None
-        merged = search.merge()
-        moved = replace(merged, boxes=merged.boxes + torch.tensor([float(low) for low, _ in cut]))
-        found.append(Scored(annotated, region, moved))
+        by_anchors.append(Scored(annotated, region, search.merge().moved(low)))
+        if learner.typical_vox is None:
+            continue
+        part = shorten(region)
+        search, low = _look_around(learner, finder, annotated, part)
+        for _ in search.find_maps():
+            if (yield from talk(learner, budget=budget, metrics={})):
+                return None
+        for rule in list_rules(learner.typical_vox):
+            assert search.maps is not None
+            found = box_components(grow_components(search.maps, rule), search.maps[0], least=rule.inside)
+            by_rule.setdefault(rule, []).append(Scored(annotated, part, found.moved(low)))
+            if (yield from talk(learner, budget=budget, metrics={})):
+                return None
     learner.notice = before
-    return found
+    return see(by_anchors, by_rule)
+
+
+def _look_around(
+    learner: Learner, finder: Finder, annotated: Annotated, region: Region
+) -> tuple[Search, tuple[int, int, int]]:
+    """Make a search of a region and of what lies around it; and where that begins."""
+    cut = [
+        (max(0, low - round(more)), min(size, high + round(more)))
+        for (low, high), more, size in zip(region, learner.scheme.largest, annotated.shape, strict=True)
+    ]
+    image = annotated.view.image[(slice(None), *(slice(low, high) for low, high in cut))]
+    z, y, x = (low for low, _ in cut)
+    return Search(finder, image, annotated.spacing, LEAST_SCORE), (z, y, x)
 
 
 class _Saver:

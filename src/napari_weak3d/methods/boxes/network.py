@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_weak3d.methods.boxes.anchors import AnchorLayer, place_anchors
+from napari_weak3d.methods.boxes.dense import N_MAPS
+from napari_weak3d.methods.boxes.heads import AnchorHead, DeepMaskHead, MapHead, MaskHead, Triple, smooth
 from napari_weak3d.methods.boxes.roi_align import roi_align
 from napari_weak3d.nn.unet3d import Level, plan_levels
 from napari_weak3d.types import Spacing
 
-Triple: TypeAlias = tuple[int, int, int]
-
 _WIDEST = 8
 """Channels grow up to this times those of the first level."""
-_PRIOR = 0.01
-"""Probability of an object that every anchor says at first (Lin et al. 2017): most see none, and would be all of the
-loss."""
 _MASK_LEVELS = (0, 1)
 """The two finest levels: masks need resolution more than context (ours; the paper takes two layers of the backbone)."""
-_MIXING_STEPS = 3
-"""Convolutions of the deep mask head at the coarse resolution, beside the first one (ours)."""
-_GROUPS = 4
-"""Of the group norms of the mask head; widths are multiples of it."""
 
 
 class Outputs(NamedTuple):
@@ -42,11 +34,14 @@ class Outputs(NamedTuple):
         (B, A, c), class 0 being the background.
     offsets
         (B, A, 6), as ``coding`` reads them.
+    maps
+        (B, 3, Z, Y, X) logits of what each voxel is: background, inside, boundary; None where they are not learned.
     """
 
     features: tuple[Tensor, ...]
     logits: Tensor
     offsets: Tensor
+    maps: Tensor | None = None
 
 
 def plan_backbone(grain: Spacing, *, stem: Triple, levels: int) -> tuple[list[Level], list[Triple]]:
@@ -142,7 +137,7 @@ class Backbone(nn.Module):
             for level in plan[:-1]
         )
         self.smooth = nn.ModuleList(
-            _smooth(channels_out, kernel=level.kernel) if number in used else nn.Identity()
+            smooth(channels_out, channels_out, kernel=level.kernel) if number in used else nn.Identity()
             for number, level in enumerate(plan)
         )
 
@@ -155,76 +150,6 @@ class Backbone(nn.Module):
         for level in range(len(told) - 2, -1, -1):
             told[level] = told[level] + self.up[level](told[level + 1])
         return tuple(smooth(features) for smooth, features in zip(self.smooth, told, strict=True))
-
-
-class AnchorHead(nn.Module):
-    """What r anchors at each location say: c * r filters for the class, 6 * r for the offsets, 3x3x3 (section 2.1)."""
-
-    def __init__(self, channels: int, *, n_anchors: int, n_classes: int) -> None:
-        super().__init__()
-        self.n_classes = n_classes
-        self.classes = nn.Conv3d(channels, n_anchors * n_classes, 3, padding=1)
-        self.offsets = nn.Conv3d(channels, n_anchors * 6, 3, padding=1)
-        for convolution in (self.classes, self.offsets):
-            nn.init.normal_(convolution.weight, std=0.01)
-            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]  # there is one
-        background = math.log((1 - _PRIOR) / _PRIOR * (n_classes - 1))
-        with torch.no_grad():
-            self.classes.bias.reshape(n_anchors, n_classes)[:, 0] = background  # type: ignore[union-attr]
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P, Z, Y, X) -> logits (B, Z*Y*X*r, c) and offsets (B, Z*Y*X*r, 6)."""
-        return _by_anchor(self.classes(features), self.n_classes), _by_anchor(self.offsets(features), 6)
-
-
-class DeepMaskHead(nn.Module):
-    """Masks from features of two levels and from where in the box they lie, in some steps, and from the image itself.
-
-    In boxes that overlap a neighbour's, what belongs to the object in the middle is told by what lies far from it too:
-    the head of the paper, which mixes little more than next points, gives the foreground of all objects there (ours,
-    measured). Where objects end, the image shows more finely than features behind a strided stem. Group norm for the
-    same reason as in :class:`MaskHead`.
-    """
-
-    def __init__(self, channels: int, *, channels_in: int) -> None:
-        super().__init__()
-        half = channels // 2
-        self.first = _convolve(2 * channels + 4, channels)
-        self.mixed = nn.ModuleList(_convolve(channels, channels) for _ in range(_MIXING_STEPS))
-        self.up = nn.ConvTranspose3d(channels, half, 2, 2)
-        self.after = nn.Sequential(_convolve(half + channels_in, half), _convolve(half, half))
-        self.last = nn.Conv3d(half, 1, 1)
-
-    def forward(self, fine: Tensor, coarse: Tensor, picture: Tensor) -> Tensor:
-        """Two (R, P, s, s, s) and (R, C, 2s, 2s, 2s) of the image -> logits (R, 2s, 2s, 2s)."""
-        features: Tensor = self.first(torch.cat([fine, coarse, _place_in_box(fine)], dim=1))
-        for step in self.mixed:
-            features = features + step(features)
-        logits: Tensor = self.last(self.after(torch.cat([self.up(features), picture.to(features.dtype)], dim=1)))
-        return logits[:, 0]
-
-
-class MaskHead(nn.Module):
-    """Masks from features of two levels: up-convolved, concatenated, one logit per point (section 2.2).
-
-    Group norm, so that what is said of one box depends on no other: neither on how many there are, nor on boxes whose
-    instance has no mask (ours). One mask for whatever class (ours): with few masks, they serve all classes.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.before = nn.ModuleList(_convolve(channels, channels) for _ in range(2))
-        self.up = nn.ModuleList(nn.ConvTranspose3d(channels, channels // 2, 2, 2) for _ in range(2))
-        self.after = _convolve(2 * (channels // 2), channels)
-        self.last = nn.Conv3d(channels, 1, 1)
-
-    def forward(self, fine: Tensor, coarse: Tensor, _picture: Tensor) -> Tensor:
-        """Two (R, P, s, s, s) -> logits (R, 2s, 2s, 2s)."""
-        parts = [
-            up(before(features)) for up, before, features in zip(self.up, self.before, (fine, coarse), strict=True)
-        ]
-        logits: Tensor = self.last(self.after(torch.cat(parts, dim=1)))
-        return logits[:, 0]
 
 
 class BoxNetwork(nn.Module):
@@ -248,6 +173,8 @@ class BoxNetwork(nn.Module):
         s, points along a box at which features are sampled; masks have 2 * s.
     deep_masks
         Whether masks are told by :class:`DeepMaskHead` or, as in the paper, by :class:`MaskHead`.
+    voxel_maps
+        Whether there is a :class:`MapHead`; masks are then told from its maps too.
 
     Notes
     -----
@@ -266,6 +193,7 @@ class BoxNetwork(nn.Module):
         stem: Triple = (1, 2, 2),
         roi_size: int = 12,
         deep_masks: bool = True,
+        voxel_maps: bool = True,
     ) -> None:
         super().__init__()
         plan, self.strides = plan_backbone(grain, stem=stem, levels=levels)
@@ -277,7 +205,9 @@ class BoxNetwork(nn.Module):
         self.heads = nn.ModuleList(
             AnchorHead(channels, n_anchors=len(layer.sizes), n_classes=n_classes) for layer in anchors
         )
-        self.mask_head = DeepMaskHead(channels, channels_in=channels_in) if deep_masks else MaskHead(channels)
+        shown = channels_in + (N_MAPS if voxel_maps else 0)
+        self.mask_head = DeepMaskHead(channels, channels_in=shown) if deep_masks else MaskHead(channels)
+        self.map_head = MapHead(channels, channels_in=channels_in, stem=stem) if voxel_maps else None
 
     @property
     def multiple(self) -> Triple:
@@ -289,7 +219,14 @@ class BoxNetwork(nn.Module):
         features = self.backbone(image)
         told = [head(features[layer.level]) for head, layer in zip(self.heads, self.anchor_layers, strict=True)]
         logits, offsets = (torch.cat(parts, dim=1) for parts in zip(*told, strict=True))
-        return Outputs(features, logits, offsets)
+        maps = None if self.map_head is None else self.map_head(features[0], image)
+        return Outputs(features, logits, offsets, maps)
+
+    def tell_maps(self, image: Tensor) -> Tensor:
+        """Tell only what each voxel is: (B, C, Z, Y, X) -> logits (B, 3, Z, Y, X). There must be a map head."""
+        assert self.map_head is not None
+        logits: Tensor = self.map_head(self.backbone(image)[0], image)
+        return logits
 
     def place_anchors(self, shape: Triple) -> Tensor:
         """Place the anchors (A, 2, 3) of an image of (Z, Y, X) voxels, in the order of what :meth:`forward` says."""
@@ -307,7 +244,7 @@ class BoxNetwork(nn.Module):
         image
             (R,) int64: which image of the batch each box is of.
         picture
-            (B, C, Z, Y, X): the images.
+            (B, C or C + 3, Z, Y, X): as :func:`make_picture` gives it.
 
         Returns
         -------
@@ -324,6 +261,11 @@ class BoxNetwork(nn.Module):
         return logits
 
 
+def make_picture(image: Tensor, maps: Tensor | None) -> Tensor:
+    """Put images (B, C, Z, Y, X) and what their voxels are, as logits (B, 3, Z, Y, X), together for the mask head."""
+    return image if maps is None else torch.cat([image, maps.detach().float().softmax(dim=1).to(image.dtype)], dim=1)
+
+
 def _make_stem(channels_in: int, channels_out: int, *, stride: Triple, kernel: Triple) -> nn.Conv3d:
     """Along strided axes one voxel wider than the stride on each side: centred on what a feature stands for."""
     z, y, x = (step + 2 if step > 1 else size for step, size in zip(stride, kernel, strict=True))
@@ -338,27 +280,3 @@ def _same(kernel: Triple) -> Triple:
 
 def _shrink(shape: Triple, stride: Triple) -> Triple:
     return shape[0] // stride[0], shape[1] // stride[1], shape[2] // stride[2]
-
-
-def _smooth(channels: int, *, kernel: Triple) -> nn.Sequential:
-    convolution = nn.Conv3d(channels, channels, kernel, padding=_same(kernel), bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm3d(channels), nn.ReLU())
-
-
-def _convolve(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False), nn.GroupNorm(_GROUPS, channels_out), nn.ReLU()
-    )
-
-
-def _place_in_box(features: Tensor) -> Tensor:
-    """(R, P, s, s, s) -> (R, 4, s, s, s): z, y, x in -1..1 over the box, and the distance from its middle."""
-    size = features.shape[-1]
-    along = (torch.arange(size, device=features.device, dtype=features.dtype) + 0.5) / size * 2 - 1
-    places = torch.stack(torch.meshgrid(along, along, along, indexing="ij"))
-    return torch.cat([places, places.norm(dim=0, keepdim=True)])[None].expand(len(features), -1, -1, -1, -1)
-
-
-def _by_anchor(maps: Tensor, parts: int) -> Tensor:
-    """(B, r * parts, Z, Y, X) -> (B, Z*Y*X*r, parts)."""
-    return maps.movedim(1, -1).reshape(len(maps), -1, parts)

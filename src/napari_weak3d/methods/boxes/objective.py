@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_weak3d.methods.boxes.coding import decode
 from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.dense import mark_classes
 from napari_weak3d.methods.boxes.drawing import BoxBatch, PatchTruth
 from napari_weak3d.methods.boxes.geometry import (
     clip_boxes,
@@ -22,7 +23,7 @@ from napari_weak3d.methods.boxes.geometry import (
 )
 from napari_weak3d.methods.boxes.losses import box_losses, mask_loss
 from napari_weak3d.methods.boxes.masks import crop_masks
-from napari_weak3d.methods.boxes.network import BoxNetwork, Outputs
+from napari_weak3d.methods.boxes.network import BoxNetwork, Outputs, make_picture
 from napari_weak3d.methods.boxes.targets import (
     BACKGROUND,
     IGNORED,
@@ -33,7 +34,9 @@ from napari_weak3d.methods.boxes.targets import (
     make_targets,
     match_anchors,
 )
+from napari_weak3d.nn.losses import softmax_loss
 from napari_weak3d.nn.member import Compute
+from napari_weak3d.nn.warp import UNLABELLED
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,10 @@ class Objective:
 
     Attributes
     ----------
+    flat
+        As ``dense.mark_classes`` takes it.
+    map_weights
+        (3,) weights of what a voxel may be; needed where the network has maps.
     parts
         Each loss by name, once measured.
     anchors_per_object
@@ -71,6 +78,8 @@ class Objective:
     config: BoxesConfig
     compute: Compute
     rng: np.random.Generator
+    flat: tuple[int, ...] = ()
+    map_weights: Tensor | None = None
     parts: dict[str, float] = field(default_factory=dict)
     anchors_per_object: list[int] = field(default_factory=list)
 
@@ -78,7 +87,7 @@ class Objective:
         """Run the network on the batch's image (B, C, Z, Y, X) and give the sum of the losses."""
         with self.compute.autocast():
             out = net(image)
-        out = Outputs(out.features, out.logits.float(), out.offsets.float())
+        out = out._replace(logits=out.logits.float(), offsets=out.offsets.float())
         anchors = net.place_anchors(_shape_of(image)).to(image.device)
         matched = [self._match(truth, anchors, shape=_shape_of(image)) for truth in self.batch.truth]
         told = [each.targets for each in matched]
@@ -96,7 +105,12 @@ class Objective:
             "box loss": float(found.classes.detach() + found.offsets.detach()),
             "mask loss": float(masks.detach()),
         }
-        return found.classes + found.offsets + masks
+        loss = found.classes + found.offsets + masks
+        if out.maps is not None:
+            told_maps = self._map_loss(out.maps)
+            self.parts["map loss"] = float(told_maps.detach())
+            loss = loss + told_maps
+        return loss
 
     def _match(self, truth: PatchTruth, anchors: Tensor, *, shape: tuple[int, int, int]) -> _Matched:
         """Say what the anchors of one patch should tell."""
@@ -117,6 +131,16 @@ class Objective:
         )
         return _Matched(clipped.boxes, rows, owners, targets)
 
+    def _map_loss(self, maps: Tensor) -> Tensor:
+        """Compare what voxels are with what boxes and masks tell of them."""
+        labels = torch.stack(
+            [each.label_voxels(ids) for each, ids in zip(self.batch.truth, self.batch.masks, strict=True)]
+        )
+        classes = mark_classes(labels, flat=self.flat).to(maps.device)
+        assert self.map_weights is not None
+        weights = self.map_weights.to(maps.device)
+        return softmax_loss(maps.float(), classes, known=classes != UNLABELLED, class_weights=weights)
+
     def _mask_loss(
         self, net: BoxNetwork, out: Outputs, matched: Sequence[_Matched], anchors: Tensor, image: Tensor
     ) -> Tensor:
@@ -124,7 +148,8 @@ class Objective:
         if len(rois.boxes) == 0:
             return out.logits.new_zeros(())
         with self.compute.autocast():
-            logits = net.find_masks(out.features, rois.boxes, image=rois.image, picture=image)
+            picture = make_picture(image, out.maps)
+            logits = net.find_masks(out.features, rois.boxes, image=rois.image, picture=picture)
         labels = self.batch.masks.to(rois.boxes.device)
         crops = crop_masks(labels, rois.boxes, ids=rois.ids, image=rois.image, size=logits.shape[-1])
         return mask_loss(logits.float(), crops, has_mask=torch.ones_like(rois.ids, dtype=torch.bool))

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.methods.boxes.anchors import AnchorLayer
+from napari_weak3d.methods.boxes.components import Rule
+from napari_weak3d.methods.boxes.config import ObjectsFrom
 from napari_weak3d.nn.intensity import Greys
 from napari_weak3d.types import Boxes, PaintClass, Region, Spacing
 
@@ -79,10 +81,21 @@ class Calibration:
         Least score of an object.
     held_out_f1
         Detection F1 (box IoU above 0.4) on boxes that were held out; None where there were none.
+    rule
+        What makes objects of voxel maps; None where these are not learned.
+    from_voxels
+        Whether voxel maps found boxes better than anchors did.
     """
 
     score_threshold: float
     held_out_f1: float | None = None
+    rule: Rule | None = None
+    from_voxels: bool = False
+
+    def pick_rule(self, objects_from: ObjectsFrom) -> Rule | None:
+        """Give the rule that objects are made by; None: they are told from anchors."""
+        wanted = self.from_voxels if objects_from is ObjectsFrom.AUTO else objects_from is ObjectsFrom.VOXELS
+        return self.rule if wanted else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from napari_weak3d.methods.boxes.guessing import guess_masks
 from napari_weak3d.methods.boxes.knowing import add_known
 from napari_weak3d.methods.boxes.masks import paste_masks
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
-from napari_weak3d.methods.boxes.settling import Objects, settle
+from napari_weak3d.methods.boxes.settling import Objects, settle, take_components
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
@@ -66,6 +66,10 @@ def segment_volume(
             break
     found = search.merge()
     drawn = None if known is None or stopped else known.boxes
+    if search.labels is not None and drawn is None:
+        objects = take_components(found, search, threshold=threshold)
+        notes += [_STOPPED] if stopped else []
+        return replace(_make_prediction(objects, finder=finder, notes=tuple(notes)), least_score=threshold)
     if known is not None and drawn is not None:
         found = add_known(found, known, scheme=scheme, suppress_iou=finder.suppress_iou)
     if not finder.has_masks:
@@ -97,6 +101,8 @@ def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArra
     for _ in search.find_boxes():
         pass
     found = search.merge()
+    if search.labels is not None:
+        return search.labels, round_boxes(found.boxes, shape=search.shape)
     sure = found.take(found.scores >= threshold)
     if search.finder.has_masks:
         for _ in search.find_masks(sure.boxes):

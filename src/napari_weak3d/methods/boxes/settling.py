@@ -73,6 +73,23 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
     return Objects(found.take(sure), labels, pasted.probability, _entropy(expected))
 
 
+def take_components(found: Detections, search: Search, *, threshold: float) -> Objects:
+    """Let the components that a search found be the objects, those of at least a score.
+
+    Parameters
+    ----------
+    found
+        The box of each component, in the order of ``search.labels``.
+    """
+    assert search.labels is not None
+    assert search.maps is not None
+    sure = found.scores >= threshold
+    numbers = np.zeros(len(found) + 1, np.int32)
+    numbers[1:][sure.numpy()] = np.arange(1, int(sure.sum()) + 1)
+    foreground = search.maps[1]
+    return Objects(found.take(sure), numbers[search.labels], foreground, _entropy(foreground))
+
+
 def paste_drawn(masks: Tensor, rois: Tensor, *, n_drawn: int, shape: tuple[int, int, int], threshold: float) -> Pasted:
     """Paste masks as :func:`paste_masks` does; of the first ``n_drawn`` the smaller one wins a tie."""
     by_size = measure_volumes(rois[:n_drawn]).argsort(stable=True)

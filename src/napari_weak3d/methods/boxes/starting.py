@@ -23,7 +23,7 @@ from napari_weak3d.methods.boxes.storage import Stored
 from napari_weak3d.nn.loop import Budget
 from napari_weak3d.types import Boxes, Sample
 
-_SAME = ("width", "levels", "roi_size", "deep_masks")
+_SAME = ("width", "levels", "roi_size", "deep_masks", "voxel_maps")
 """Settings that a network's weights fit."""
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.models import damage_told, read_arrays, read_description, read_region
 from napari_weak3d.methods.boxes.anchors import AnchorLayer
+from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.scheme import Calibration, KnownBoxes, Scheme
 from napari_weak3d.nn.checkpoint import (
@@ -120,7 +121,7 @@ def read_model(folder: Path) -> Stored:
         return Stored(
             config=BoxesConfig.from_settings(dict(described["config"])),
             scheme=_read_scheme(described["scheme"]),
-            calibration=None if calibration is None else Calibration(**calibration),
+            calibration=None if calibration is None else _read_calibration(calibration),
             boxes=_read_known(folder, described["boxes"]),
             weights=load_members(folder / WEIGHTS)[0],
             summary=described["summary"],
@@ -128,6 +129,11 @@ def read_model(folder: Path) -> Stored:
             fraction=fraction,
             log=read_log(folder),
         )
+
+
+def _read_calibration(described: Mapping[str, Any]) -> Calibration:
+    rule = described.get("rule")
+    return Calibration(**{**described, "rule": None if rule is None else Rule(**rule)})
 
 
 def _read_scheme(described: Mapping[str, Any]) -> Scheme:
