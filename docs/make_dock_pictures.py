@@ -11,14 +11,14 @@ from time import monotonic
 
 import napari
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import QEventLoop, QTimer
 from skimage.io import imsave
 
 from napari_weak3d.app import recent
 from napari_weak3d.app.controller import Controller, controller_of
 from napari_weak3d.app.jobs import JobState
-from napari_weak3d.samples import make_demo
+from napari_weak3d.samples import click_centroids, make_demo
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)
@@ -50,6 +50,33 @@ def main() -> None:
         show_in_3d(viewer)
         take(viewer, "result-3d.png")
         viewer.close()
+        for tool in ("centroids", "boxes"):
+            show_tool(tool)
+
+
+def show_tool(tool: str) -> None:
+    """Annotate all nuclei in another way, at another tool."""
+    viewer = napari.Viewer(show=True)
+    viewer.window._qt_window.resize(*SIZE)
+    viewer.open_sample("napari-weak3d", "nuclei")
+    viewer.window.add_plugin_dock_widget("napari-weak3d", f"Weak3D: {tool}")
+    controller = controller_of(viewer)
+    controller.panels.image.begin_button.click()
+    wait(lambda: not controller.images.waiting)
+    (image,) = (layer for layer in viewer.layers if isinstance(layer, Image))
+    truth, same_grid = make_demo().labels, {"scale": image.scale, "units": image.units}
+    if tool == "centroids":
+        given = viewer.add_points(click_centroids(truth, rng=np.random.default_rng(0)).points_vox, **same_grid)
+        controller.desk.tool.take_points(given)
+    else:
+        given = viewer.add_labels(truth, **same_grid)
+        controller.desk.tool.take_over(given)
+        controller.desk.tool.work.choose(())
+    viewer.layers.remove(given)
+    viewer.layers.selection.active = controller.desk.tool.layer
+    show_slice(viewer, SHOWN)
+    take(viewer, f"dock-{tool}.png")
+    viewer.close()
 
 
 def paint(controller: Controller) -> None:
