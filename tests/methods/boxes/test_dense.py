@@ -1,9 +1,17 @@
 """What every voxel should say, as far as boxes and masks tell it."""
 
 import numpy as np
+import pytest
 import torch
 
-from napari_weak3d.methods.boxes.dense import BOUNDARY, INSIDE, find_flat, label_voxels, mark_classes
+from napari_weak3d.methods.boxes.dense import (
+    BOUNDARY,
+    INSIDE,
+    find_flat,
+    label_voxels,
+    mark_classes,
+    projection_loss,
+)
 from napari_weak3d.nn.warp import UNLABELLED
 
 
@@ -47,3 +55,23 @@ def test_boundaries_are_voxels_that_touch_something_else_by_a_face():
 
 def test_flat_axes_are_those_along_which_objects_have_no_room_for_a_boundary():
     assert find_flat((4.0, 40.0, 7.9)) == (0, 2)
+
+
+def test_an_object_reaches_through_its_box_in_every_plane():
+    foreground = torch.full((4, 6, 6), 0.01)
+    foreground[1:3, 1:4, 1:5] = 0.2
+    foreground[1, 1, 1] = foreground[2, 2, 2] = foreground[2, 3, 3] = foreground[1, 1, 4] = 0.9
+    box = torch.tensor([[[1.0, 1, 1], [3, 4, 5]]])
+    expected = np.mean([-np.log(0.9)] * 3)
+    assert float(projection_loss(foreground, box)) == pytest.approx(expected)
+    larger = torch.tensor([[[1.0, 1, 1], [3, 4, 6]]])
+    along_x = np.mean([-np.log(0.9)] * 4 + [-np.log(0.01)])
+    assert float(projection_loss(foreground, larger)) == pytest.approx(
+        np.mean([-np.log(0.9)] * 2 + [along_x]), rel=1e-5
+    )
+
+
+def test_boxes_that_the_patch_cuts_say_nothing_of_planes():
+    foreground = torch.full((4, 6, 6), 0.5)
+    assert float(projection_loss(foreground, torch.tensor([[[-1.0, 1, 1], [3, 4, 5]]]))) == 0
+    assert float(projection_loss(foreground, torch.zeros(0, 2, 3))) == 0

@@ -95,6 +95,14 @@ def test_what_found_boxes_better_on_the_mean_of_sightings_finds_objects():
     assert [worse.pick_rule(each) for each in ObjectsFrom] == [None, None, GOOD]
 
 
+def test_boxes_that_were_learned_from_decide_little_between_anchors_and_maps():
+    held_out = Sighting(anchors(0.3), 9, {GOOD: 0.4})
+    flattered = Sighting(anchors(0.5), 43, {GOOD: 0.4}, learned_from=True)
+    assert choose_calibration([flattered, held_out]).from_voxels
+    assert not choose_calibration([flattered._replace(learned_from=False), held_out]).from_voxels
+    assert not choose_calibration([flattered]).from_voxels
+
+
 def test_without_boxes_or_maps_anchors_find_objects():
     assert choose_calibration([Sighting(anchors(0.0), 0, {})]).rule is None
     assert not choose_calibration([Sighting(anchors(0.0), 10, {})]).from_voxels

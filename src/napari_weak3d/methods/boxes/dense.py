@@ -12,6 +12,7 @@ from napari_weak3d.nn.warp import UNLABELLED
 INSIDE, BOUNDARY = 1, 2
 N_MAPS = 3
 """Background, inside, boundary."""
+_LEAST = 1e-4
 _FLAT_VOX = 8
 """Typical objects that are shorter than this along an axis have no boundary above and below, only to each other: one
 voxel on either side would take more than a quarter of them, and all of some (ours)."""
@@ -39,6 +40,38 @@ def label_voxels(masks: Tensor, boxes: Tensor, *, told: Tensor) -> Tensor:
         part = labels[z0:z1, y0:y1, x0:x1]
         part[part == 0] = UNLABELLED
     return labels
+
+
+def projection_loss(foreground: Tensor, boxes: Tensor) -> Tensor:
+    """Tell that an object reaches through its box: in each plane across it some voxel is foreground.
+
+    Parameters
+    ----------
+    foreground
+        (Z, Y, X) probabilities.
+    boxes
+        (N, 2, 3) float, voxels; those that are not whole in the patch do not count.
+
+    Returns
+    -------
+    A scalar: the mean over boxes, axes and planes of the log loss of the most probable voxel. 0 without boxes.
+
+    References
+    ----------
+    Tian et al. 2021 (BoxInst), the projection term, with a log loss instead of Dice's (ours).
+    """
+    shape = boxes.new_tensor(foreground.shape)
+    whole = ((boxes[:, 0] >= 0) & (boxes[:, 1] <= shape)).all(dim=1)
+    corners = boxes[whole].round().long()
+    corners[:, 1] = torch.maximum(corners[:, 1], corners[:, 0] + 1)
+    corners = corners.minimum(shape.long())
+    losses = []
+    for (z0, y0, x0), (z1, y1, x1) in corners.tolist():
+        inside = foreground[z0:z1, y0:y1, x0:x1]
+        for others in ((1, 2), (0, 2), (0, 1)):
+            if inside.numel():
+                losses.append(-inside.amax(dim=others).clamp(min=_LEAST).log().mean())
+    return torch.stack(losses).mean() if losses else foreground.new_zeros(())
 
 
 def mark_classes(ids: Tensor, *, flat: Sequence[int] = ()) -> Tensor:

@@ -23,6 +23,8 @@ THRESHOLDS = np.linspace(LEAST_SCORE, 0.9, 35)
 """Thresholds of scores in question."""
 _MOST_VOXELS = 1 << 22
 """Of a part of a region in which rules for components are compared: each takes a flood (ours)."""
+_FLATTERY = 3
+"""As many held-out boxes count as much as all boxes that were learned from (ours)."""
 USUAL = 0.4
 """Threshold as long as nothing is known (ours)."""
 _TRUSTED = 0.2
@@ -57,11 +59,14 @@ class Sighting(NamedTuple):
         How many that is of.
     by_rule
         Detection F1 of components of voxel maps, for each rule in question.
+    learned_from
+        Whether the boxes were learned from.
     """
 
     f1: NDArray[np.float64]
     n_boxes: int
     by_rule: Mapping[Rule, float]
+    learned_from: bool = False
 
 
 def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]]) -> Sighting:
@@ -76,16 +81,22 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     Parameters
     ----------
     sightings
-        Each counts alike. That of boxes that were learned from flatters, that of held-out boxes is old by the end of
-        the training.
+        For the threshold each counts alike: scores grow, and those of held-out boxes are old by the end. For what finds
+        objects, one of boxes that were learned from counts little: anchors were told all of them, voxel maps only those
+        with masks.
     """
     counted = [each for each in sightings if each.n_boxes]
     threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
     if not counted:
         return Calibration(threshold)
-    at_threshold = float(np.mean([np.interp(threshold, THRESHOLDS, each.f1) for each in counted]))
+    weights = [min(each.n_boxes, _FLATTERY) if each.learned_from else each.n_boxes for each in counted]
+
+    def average(values: Sequence[float]) -> float:
+        return float(np.average(values, weights=weights))
+
+    at_threshold = average([float(np.interp(threshold, THRESHOLDS, each.f1)) for each in counted])
     means = {
-        rule: float(np.mean([each.by_rule[rule] for each in counted]))
+        rule: average([each.by_rule[rule] for each in counted])
         for rule in counted[0].by_rule
         if all(rule in each.by_rule for each in counted)
     }

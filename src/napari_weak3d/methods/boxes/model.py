@@ -255,6 +255,7 @@ def _settle_threshold(learner: Learner, budget: Budget) -> Job:
     if sighting is None:
         return True
     assert learner.calibration is not None
+    sighting = sighting._replace(learned_from=True)
     before = [] if learner.held_out_sighting is None else [learner.held_out_sighting]
     settled = choose_calibration([sighting, *before])
     learner.calibration = replace(settled, held_out_f1=learner.calibration.held_out_f1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_weak3d.methods.boxes.coding import decode
 from napari_weak3d.methods.boxes.config import BoxesConfig
-from napari_weak3d.methods.boxes.dense import mark_classes
+from napari_weak3d.methods.boxes.dense import mark_classes, projection_loss
 from napari_weak3d.methods.boxes.drawing import BoxBatch, PatchTruth
 from napari_weak3d.methods.boxes.geometry import (
     clip_boxes,
@@ -139,7 +139,13 @@ class Objective:
         classes = mark_classes(labels, flat=self.flat).to(maps.device)
         assert self.map_weights is not None
         weights = self.map_weights.to(maps.device)
-        return softmax_loss(maps.float(), classes, known=classes != UNLABELLED, class_weights=weights)
+        of_voxels = softmax_loss(maps.float(), classes, known=classes != UNLABELLED, class_weights=weights)
+        foreground = 1 - maps.float().softmax(dim=1)[:, 0]
+        of_boxes = [
+            projection_loss(inside, truth.boxes[truth.learned & ~truth.has_mask].to(maps.device))
+            for truth, inside in zip(self.batch.truth, foreground, strict=True)
+        ]
+        return of_voxels + torch.stack(of_boxes).mean()
 
     def _mask_loss(
         self, net: BoxNetwork, out: Outputs, matched: Sequence[_Matched], anchors: Tensor, image: Tensor
