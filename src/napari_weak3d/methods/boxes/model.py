@@ -258,6 +258,8 @@ def _settle_threshold(learner: Learner, budget: Budget) -> Job:
     sighting = sighting._replace(learned_from=True)
     before = [] if learner.held_out_sighting is None else [learner.held_out_sighting]
     settled = choose_calibration([sighting, *before])
+    if not before:  # scored in an earlier part of this training: what was decided stays
+        settled = replace(settled, from_voxels=learner.calibration.from_voxels)
     learner.calibration = replace(settled, held_out_f1=learner.calibration.held_out_f1)
     return False
 
