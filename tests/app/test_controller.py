@@ -188,7 +188,7 @@ def test_read_only_home_is_said_and_nothing_breaks(controller, monkeypatch):
 
     monkeypatch.setattr(Project, "create", refuse)
     controller.images.begin()
-    assert "the disk is full" in messages(controller)[-1]
+    assert "the disk is full" in question(controller, controller.panels.project.bar).text
     assert controller.desk.work is None
 
 
