@@ -10,6 +10,7 @@ from scipy import ndimage
 from napari_weak3d.methods.boxes.drawing import (
     AUGMENTATION,
     draw_boxed_batch,
+    find_known,
     find_swappable,
     make_lesson,
     move_boxes,
@@ -122,3 +123,20 @@ def test_without_masks_all_of_a_volume_is_unmasked(sample):
     annotated = annotate(Sample(sample.volume, bare), view_volume(sample.volume), classes=make_classes([bare]))
     assert not annotated.has_mask.any()
     assert annotated.shape == sample.volume.shape
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_boxes_are_complete_is_where_the_voxels_of_a_patch_come_from(seed, annotated):
+    region = ((2, 9), (5, 30), (0, 20))
+    lesson = make_lesson(annotated, region=region)
+    rng = np.random.default_rng(seed)
+    batch = draw_boxed_batch([lesson], size=1, shape=(12, 24, 24), augmentation=AUGMENTATION, rng=rng)
+    truth, shape = batch.truth[0], (12, 24, 24)
+    centres = torch.stack(torch.meshgrid(*(torch.arange(side) + 0.5 for side in shape), indexing="ij"), dim=-1)
+    expected = truth.are_known(centres.reshape(-1, 3)).reshape(shape)
+    found = torch.zeros(shape, dtype=torch.bool)
+    found[tuple(slice(low, high) for low, high in find_known(truth.grid, region, shape=shape))] = True
+    assert expected.any()
+    assert torch.equal(found, expected)
+    labels = truth.label_voxels(batch.masks[0])
+    assert (labels[~found & (batch.masks[0] == 0)] < 0).all()
