@@ -17,13 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from boxes_tasks import FIGURES, TASKS, Piece, annotate, read, score
+from napari_weak3d.methods.boxes.components import Rule, grow_components
 from napari_weak3d.methods.boxes.dense import INSIDE, find_flat, mark_classes
 from napari_weak3d.methods.boxes.scheme import measure_drawn
-from napari_weak3d.metrics import compact_ids
 from napari_weak3d.types import Boxes, IntLabels
 from record import markdown, three
 
@@ -59,20 +57,10 @@ _ROUNDS = 2
 """How often each threshold is chosen anew, the others being as they are."""
 
 
-def grow_components(maps: Maps, thresholds: Thresholds, *, typical_vox: float) -> IntLabels:
-    """Make objects: components of the inside, without specks, grown back to the foreground they lie in.
-
-    They meet where the inside is least probable. Foreground without a component becomes no object.
-    """
-    inside, foreground = maps
-    components, _ = ndimage.label(inside > thresholds.inside)
-    specks = np.bincount(components.ravel()) < thresholds.speck * typical_vox
-    specks[0] = True
-    components[specks[components]] = 0
-    if not components.any():
-        return np.zeros(inside.shape, np.int32)
-    where = (foreground > thresholds.foreground) | (components > 0)
-    return compact_ids(watershed(-inside, components, mask=where))[0]
+def make_objects(maps: Maps, thresholds: Thresholds, *, typical_vox: float) -> IntLabels:
+    """Make objects as ours does of its own maps."""
+    inside, foreground, speck = thresholds
+    return grow_components(maps, Rule(inside, speck, typical_vox, foreground))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +82,7 @@ def choose_thresholds(occasions: Sequence[Sequence[Seen]], *, typical_vox: float
     def judge(thresholds: Thresholds) -> float:
         means = []
         for each in filter(None, counted):
-            scores = [
-                score(grow_components(seen.maps, thresholds, typical_vox=typical_vox), seen.piece) for seen in each
-            ]
+            scores = [score(make_objects(seen.maps, thresholds, typical_vox=typical_vox), seen.piece) for seen in each]
             figures = [np.mean([found[figure] for figure in FIGURES]) for found in scores]
             means.append(np.average(figures, weights=[found["n_true"] for found in scores]))
         return float(np.mean(means)) if means else 0.0
@@ -136,7 +122,7 @@ def score_true_maps(piece: Piece) -> dict[str, float]:
     typical, _ = measure_drawn([boxes])
     maps = make_true_maps(piece.truth, flat=find_flat(typical))
     typical_vox = float(np.median(np.bincount(piece.truth.ravel())[1:]))
-    return score(grow_components(maps, USUAL, typical_vox=typical_vox), piece)
+    return score(make_objects(maps, USUAL, typical_vox=typical_vox), piece)
 
 
 if __name__ == "__main__":

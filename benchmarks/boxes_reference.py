@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from boxes_components import USUAL, Maps, Seen, Thresholds, choose_thresholds, grow_components
+from boxes_components import USUAL, Maps, Seen, Thresholds, choose_thresholds, make_objects
 from boxes_tasks import Piece
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.dense import BOUNDARY, INSIDE, N_MAPS, find_flat, mark_classes
@@ -102,7 +102,7 @@ class Reference:
 
     def segment(self, volume: Volume) -> IntLabels:
         """Find the objects of a volume."""
-        return grow_components(self.find_maps(view_volume(volume)), self.thresholds, typical_vox=self.typical_vox)
+        return make_objects(self.find_maps(view_volume(volume)), self.thresholds, typical_vox=self.typical_vox)
 
 
 class Training:

@@ -29,7 +29,8 @@ import napari_weak3d as weak3d
 from boxes_reference import train_reference
 from boxes_tasks import FIGURES, FRACTION, TASKS, Task, annotate, paint_fully, read, score
 from napari_weak3d import workflow
-from napari_weak3d.methods.boxes.config import PRESETS, BoxesConfig, Preset
+from napari_weak3d.config import Preset
+from napari_weak3d.methods.boxes.config import PRESETS, BoxesConfig
 from napari_weak3d.types import IntLabels, Sample, Volume
 from record import (
     RESULTS,

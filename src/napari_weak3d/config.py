@@ -28,6 +28,21 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Preset(StrEnum):
+    """Settings of a method that belong together."""
+
+    DEFAULT = "default"
+    PAPER = "paper"
+
+
+def fill_in_preset(settings: Any, presets: Mapping[Preset, Mapping[str, Any]]) -> Any:
+    """Put what the preset of some settings sets where they say nothing; what is no mapping stays as it is."""
+    if not isinstance(settings, Mapping):
+        return settings
+    wanted = [values for preset, values in presets.items() if preset == settings.get("preset")]
+    return {**(wanted[0] if wanted else {}), **settings}
+
+
 class Config(BaseModel):
     """Settings of any kind: immutable, and strict about names."""
 

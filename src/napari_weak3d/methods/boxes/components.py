@@ -18,7 +18,6 @@ from napari_weak3d.types import IntLabels
 
 _INSIDE = (0.3, 0.5, 0.7, 0.9)
 _SPECKS = (0.02, 0.1, 0.3)
-_FOREGROUND = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,14 @@ class Rule:
         Components of fewer voxels are dropped: a share of the voxels of a typical object.
     typical_vox
         Voxels of a typical object.
+    foreground
+        They grow back to voxels of more than this probability.
     """
 
     inside: float
     speck: float
     typical_vox: float
+    foreground: float = 0.5
 
 
 def list_rules(typical_vox: float) -> Iterator[Rule]:
@@ -67,7 +69,7 @@ def grow_components(maps: NDArray[np.float32], rule: Rule) -> IntLabels:
     components[specks[components]] = 0
     if not components.any():
         return np.zeros(inside.shape, np.int32)
-    where = (foreground > _FOREGROUND) | (components > 0)
+    where = (foreground > rule.foreground) | (components > 0)
     return compact_ids(watershed(-inside, components, mask=where))[0]
 
 

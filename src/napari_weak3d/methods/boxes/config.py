@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from napari_weak3d.config import TrainConfig
+from napari_weak3d.config import Preset, TrainConfig, fill_in_preset
 
 
 class BoxLoss(StrEnum):
@@ -26,13 +26,6 @@ class ObjectsFrom(StrEnum):
     AUTO = "auto"
     BOXES = "boxes"
     VOXELS = "voxels"
-
-
-class Preset(StrEnum):
-    """Settings that belong together."""
-
-    DEFAULT = "default"
-    PAPER = "paper"
 
 
 PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
@@ -224,7 +217,4 @@ class BoxesConfig(TrainConfig):
     @classmethod
     def _fill_in_preset(cls, settings: Any) -> Any:
         """Put the preset's own defaults where nothing is said."""
-        if not isinstance(settings, Mapping):
-            return settings
-        presets = [values for preset, values in PRESETS.items() if preset == settings.get("preset")]
-        return {**(presets[0] if presets else {}), **settings}
+        return fill_in_preset(settings, PRESETS)
