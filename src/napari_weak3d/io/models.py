@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,14 +20,23 @@ from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.types import Region
 
 MODEL = "model.json"
-SCHEMA = 1
+SCHEMA = 2
 FILES = (MODEL, "weights.safetensors", "resume.safetensors", "log.csv", "paint.npz", "boxes.npz")
 """What training writes into a model's folder."""
 _TEMPORARY = re.compile(r"\.\d+-\d+-(.+)")
 """What a file is called while it is written; a training that was killed may leave one."""
 Migration: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns a description of one schema into one of the next; the number of the schema is raised for it."""
-MIGRATIONS: Mapping[int, Migration] = {}
+
+
+def _leave_out_voxel_maps(described: dict[str, Any]) -> dict[str, Any]:
+    """To schema 2: networks of boxes had no voxel maps. Models of clicks say there whether light is transmitted."""
+    if described["method"] != "boxes" or not isinstance(described.get("config"), dict):
+        return described
+    return {**described, "config": {**described["config"], "voxel_maps": False}}
+
+
+MIGRATIONS: Mapping[int, Migration] = MappingProxyType({1: _leave_out_voxel_maps})
 """For each older schema the step to the next one. A change of schema adds one line here."""
 
 

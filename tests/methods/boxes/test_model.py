@@ -281,3 +281,30 @@ def test_objects_to_mask_next_have_no_mask(trained, finish, sample):
     assert chosen == tuple(np.flatnonzero(~sample.annotation.has_mask))
     _, slices = finish(model.suggest(sample, count=1))
     assert slices == ((0, 6),)  # the middle of the cell without
+
+
+def test_a_model_from_before_voxel_maps_is_read_and_finds_boxes(cells, sample, fit, finish, tmp_path):
+    finish(fit(sample, steps=2, voxel_maps=False))
+    file = tmp_path / "model" / "model.json"
+    described = json.loads(file.read_text())
+    del described["config"]["voxel_maps"], described["config"]["objects_from"]
+    for name in ("rule", "from_voxels"):
+        described["calibration"].pop(name)
+    file.write_text(json.dumps({**described, "schema": 1}))
+    _, prediction = finish(BoxesModel.load(tmp_path / "model").predict(cells))
+    assert prediction.labels.max() == 3, "the drawn boxes"
+
+
+@pytest.mark.slow
+def test_components_of_voxel_maps_are_the_objects_where_that_is_wanted(cells, truth, sample, fit, finish):
+    _, model = finish(fit(sample, **LEARNING))
+    assert model.stored.calibration.rule is not None
+    settings = {"use_boxes": False, "objects_from": "voxels"}
+    _, prediction = finish(model.predict(cells, settings=settings))
+    found = prediction.labels
+    assert len(prediction.objects) == found.max() > 0
+    assert (prediction.probabilities[0][found > 0] >= 0.5).all()
+    assert instance_scores(found, truth).iou > 0.5
+    least = min(row.score for row in prediction.objects) + 1e-6
+    _, surer = finish(model.predict(cells, settings={**settings, "score_threshold": min(least, 0.999)}))
+    assert len(surer.objects) < len(prediction.objects)
