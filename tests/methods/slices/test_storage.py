@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_weak3d.errors import ModelError, StorageError
+from napari_weak3d.io.models import SCHEMA
 from napari_weak3d.methods.slices.storage import read_model, write_model
 from napari_weak3d.nn.checkpoint import identify
 from napari_weak3d.types import Volume
@@ -85,7 +86,7 @@ def test_a_foreign_file_is_damaged(model, name):
 
 
 def test_a_newer_model_asks_for_an_update(model):
-    edit(model, schema=2, version="9.9")
+    edit(model, schema=SCHEMA + 1, version="9.9")
     assert "newer version (9.9): update" in refused(model)
 
 
