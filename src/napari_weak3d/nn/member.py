@@ -48,6 +48,13 @@ class Compute:
         """Move a batch (B, C, Z, Y, X), laid out as the device likes it."""
         return tensor.to(self.device, memory_format=self.precision.memory_format, non_blocking=True)
 
+    def to_input(self, tensor: Tensor) -> Tensor:
+        """Move a batch (B, C, Z, Y, X) that is only predicted from, in the numbers that its first layer computes in.
+
+        What is done to it on the way there, and by each of several networks, then moves half the bytes.
+        """
+        return self.to_device(tensor.to(self.precision.dtype))
+
     def autocast(self) -> AbstractContextManager[None]:
         """Give the context to run a network in."""
         return self.precision.autocast(self.device)

@@ -139,12 +139,12 @@ class Ensemble:
         Each network sees the tile mirrored in another way: what depends on the side it is seen from averages out, at
         no further cost.
         """
-        image = self.compute.to_device(tile)
+        image = self.compute.to_input(tile)
         total: Tensor | None = None
         for number, net in enumerate(self.nets):
             mirrored = _mirrored_axes(number)
-            with self.compute.precision.autocast(self.compute.device):
-                logits = net(image.flip(mirrored).contiguous(memory_format=self.compute.precision.memory_format))
+            with self.compute.autocast():
+                logits = net(image.flip(mirrored) if mirrored else image)  # keeps the layout
             logits = logits.float().flip(mirrored)
             classes, maps = logits.split([self.scheme.n_classes, self.scheme.n_maps], dim=1)
             scores = torch.cat([classes.softmax(1), maps.sigmoid()], dim=1)
