@@ -5,8 +5,8 @@
 
 The row "bright field" is synthetic: it needs no DATA, and without DATA it is the only one.
 Clicks are the centres of mass of the true objects, or the markers of the data. Cases: "plain"; for the ablation
-"pseudo labels" (nothing learned), "no refinement"; for human hands "jitter", "missing", "double". The file is rewritten
-after every run, and goes on where it was cut off.
+"pseudo labels" (nothing learned), "no refinement", and each equation for the refinement; for human hands "jitter",
+"missing", "double". The file is rewritten after every run, and goes on where it was cut off.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ CASES = {
     "plain": Case(),
     FIRST_GUESS: Case(),
     "no refinement": Case(settings={"refinement_weight": 0}),
+    "equation 4": Case(settings={"refinement": "bright-field"}),
+    "equation 5": Case(settings={"refinement": "fluorescence"}),
     "guided": Case(settings={"pseudo_labels": "guided"}),
     "excitation": Case(settings={"pseudo_labels": "excitation"}),
     "jitter": Case(jitter=1 / 6),

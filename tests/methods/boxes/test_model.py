@@ -146,7 +146,7 @@ def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, 
     model = BoxesModel.load(trained)
     _, prediction = finish(model.predict(sample.volume))
     assert sum(row.score == 1 for row in prediction.objects) == 3
-    _, without = finish(model.predict(sample.volume, settings={"use_boxes": False}))
+    _, without = finish(model.predict(sample.volume, settings={"use_boxes": False, "objects_from": "boxes"}))
     assert all(model.score_threshold <= row.score < 1 for row in without.objects)
     assert without.least_score == model.score_threshold
 

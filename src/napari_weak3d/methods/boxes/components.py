@@ -27,13 +27,13 @@ class Rule:
     Attributes
     ----------
     inside
-        Components are of voxels of more than this probability.
+        Components are of voxels of the foreground with more than this probability.
     speck
         Components of fewer voxels are dropped: a share of the voxels of a typical object.
     typical_vox
         Voxels of a typical object.
     foreground
-        They grow back to voxels of more than this probability.
+        They grow back to voxels of more than this probability: the foreground.
     """
 
     inside: float
@@ -63,13 +63,13 @@ def grow_components(maps: NDArray[np.float32], rule: Rule) -> IntLabels:
     (Z, Y, X) ids. Objects meet where the inside is least probable; foreground without a component becomes none.
     """
     inside, foreground = maps
-    components, _ = ndimage.label(inside > rule.inside)
+    where = foreground > rule.foreground
+    components, _ = ndimage.label((inside > rule.inside) & where)
     specks = np.bincount(components.ravel()) < rule.speck * rule.typical_vox
     specks[0] = True
     components[specks[components]] = 0
     if not components.any():
         return np.zeros(inside.shape, np.int32)
-    where = (foreground > rule.foreground) | (components > 0)
     return compact_ids(watershed(-inside, components, mask=where))[0]
 
 

@@ -40,6 +40,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
                 "box_loss": BoxLoss.PAPER,
                 "deep_masks": False,
                 "voxel_maps": False,
+                "complete_masks": False,
             }
         ),
     }
@@ -167,6 +168,12 @@ class BoxesConfig(TrainConfig):
         title="Voxel maps",
         description="Learn too what every voxel is, where boxes and masks tell it: outside of all boxes is background; "
         "off: as in the paper.",
+    )
+    complete_masks: bool = Field(
+        True,
+        title="Complete masks",
+        description="Objects with only a box are learned with the masks that the network finds in their boxes, once it "
+        "knows something; off: as in the paper.",
     )
     objects_from: ObjectsFrom = Field(
         ObjectsFrom.AUTO,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -61,18 +62,22 @@ class Sighting(NamedTuple):
         Detection F1 of components of voxel maps, for each rule in question.
     learned_from
         Whether the boxes were learned from.
+    foreground
+        The threshold of the foreground that components were grown to.
     """
 
     f1: NDArray[np.float64]
     n_boxes: int
     by_rule: Mapping[Rule, float]
     learned_from: bool = False
+    foreground: float = 0.5
 
 
-def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]]) -> Sighting:
+def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]], *, foreground: float = 0.5) -> Sighting:
     """Compare what was found with what was drawn."""
     f1, count = measure_f1(by_anchors)
-    return Sighting(f1, count, {rule: _f1_of(_count(found, threshold=0.0)) for rule, found in by_rule.items()})
+    found_by = {rule: _f1_of(_count(found, threshold=0.0)) for rule, found in by_rule.items()}
+    return Sighting(f1, count, found_by, foreground=foreground)
 
 
 def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
@@ -81,9 +86,9 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     Parameters
     ----------
     sightings
-        For the threshold each counts alike: scores grow, and those of held-out boxes are old by the end. For what finds
-        objects, one of boxes that were learned from counts little: anchors were told all of them, voxel maps only those
-        with masks.
+        The newest first: its is the threshold of the foreground. For that of scores each counts alike: scores grow, and
+        those of held-out boxes are old by the end. For what finds objects, one of boxes that were learned from counts
+        little: anchors were told all of them, voxel maps only those with masks.
     """
     counted = [each for each in sightings if each.n_boxes]
     threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
@@ -102,9 +107,9 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     }
     if not means:
         return Calibration(threshold, at_threshold)
-    rule = max(means, key=lambda each: means[each])
-    better = means[rule] > at_threshold
-    return Calibration(threshold, max(means[rule], at_threshold), rule, better)
+    best = max(means, key=lambda each: means[each])
+    rule = replace(best, foreground=counted[0].foreground)
+    return Calibration(threshold, max(means[best], at_threshold), rule, means[best] > at_threshold)
 
 
 def shorten(region: Region, *, most: int = _MOST_VOXELS) -> Region:

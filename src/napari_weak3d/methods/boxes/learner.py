@@ -59,6 +59,8 @@ class Learner:
     calibration: Calibration | None = None
     held_out_sighting: Sighting | None = None
     """How well held-out boxes were found, once they were scored."""
+    completed: list[Annotated] = field(default_factory=list)
+    """The annotated volumes with masks that the network told itself; none as long as it has not."""
     notice: str = "learning boxes and masks"
     log: list[LogRow] = field(default_factory=list)
     fraction: float = 0.0
@@ -96,7 +98,7 @@ class Learner:
         """Prepare what is drawn from."""
         self._lessons = [
             make_lesson(each, region=split.learned if without_held_out and split is not None else None)
-            for each, split in zip(self.annotated, self.held_out, strict=True)
+            for each, split in zip(self.completed or self.annotated, self.held_out, strict=True)
         ]
         if self.config.voxel_maps:
             self._map_weights = weigh_voxels(self._lessons, flat=self._flat)
@@ -180,6 +182,11 @@ class Learner:
         return any(bool(each.has_mask.any()) for each in self.annotated)
 
     @property
+    def completes(self) -> bool:
+        """Whether objects with only a box get masks from what is learned of the others."""
+        return self.config.voxel_maps and self.config.complete_masks and self.has_masks
+
+    @property
     def typical_vox(self) -> float | None:
         """Voxels of a typical object; None where voxel maps can make no objects: of one class, some with masks."""
         if not self.config.voxel_maps or not self.has_masks or len(self.scheme.classes) > 2:
@@ -227,6 +234,7 @@ class Learner:
         self.scheme = fit_scheme(
             self.scheme, [each.annotation for each in samples if isinstance(each.annotation, Boxes)]
         )
+        self.completed = []
         self._hold_out()
         self.learn(without_held_out=self.calibration is None)
 
@@ -250,14 +258,23 @@ def fit_scheme(scheme: Scheme, drawn: Sequence[Boxes]) -> Scheme:
 
 
 def weigh_voxels(lessons: Sequence[Lesson], *, flat: tuple[int, ...]) -> Tensor:
-    """Weigh background, inside and boundary, (3,), so that each has the same influence."""
-    counts = torch.zeros(N_MAPS, dtype=torch.int64)
+    """Weigh background, inside and boundary, (3,), so that each has the same influence.
+
+    As if all objects had masks: where few do, the voxels of few would weigh as much as the background of all, and
+    objects would come out fat.
+    """
+    counts = torch.zeros(N_MAPS)
+    boxed = masked = 0.0
     for lesson in lessons:
         annotated = lesson.annotated
         masks = torch.from_numpy(annotated.masks.astype(np.int64))
         labels = label_voxels(masks, torch.from_numpy(annotated.boxes), told=torch.from_numpy(annotated.has_mask))
         classes = mark_classes(labels[None], flat=flat)
         counts += torch.bincount(classes[classes >= 0], minlength=N_MAPS)
+        sizes = (annotated.boxes[:, 1] - annotated.boxes[:, 0]).prod(axis=1)
+        boxed += float(sizes.sum())
+        masked += float(sizes[annotated.has_mask].sum())
+    counts[1:] *= boxed / max(masked, 1.0)
     return balance_classes(counts, strength=1.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +12,27 @@ from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.io.annotations import check_drawn
 from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
-from napari_weak3d.methods.boxes.components import Rule, box_components, grow_components, list_rules
+from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.config import BoxesConfig
-from napari_weak3d.methods.boxes.finding import Finder, Search
-from napari_weak3d.methods.boxes.holding_out import (
-    LEAST_SCORE,
-    USUAL,
-    Scored,
-    Sighting,
-    choose_calibration,
-    see,
-    shorten,
-)
+from napari_weak3d.methods.boxes.finding import Finder
+from napari_weak3d.methods.boxes.holding_out import USUAL
 from napari_weak3d.methods.boxes.learner import Learner, build_net
+from napari_weak3d.methods.boxes.phases import train
 from napari_weak3d.methods.boxes.scheme import KnownBoxes
 from napari_weak3d.methods.boxes.segmenting import segment_volume
 from napari_weak3d.methods.boxes.starting import go_on, make_scheme
 from napari_weak3d.methods.boxes.storage import Stored, read_model, write_drawn, write_model
 from napari_weak3d.methods.boxes.suggesting import rank_boxes, rank_slices
-from napari_weak3d.methods.boxes.volumes import Annotated, annotate, view_volume
+from napari_weak3d.methods.boxes.volumes import annotate, view_volume
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
-from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
+from napari_weak3d.nn.loop import Budget
 from napari_weak3d.nn.member import Compute
-from napari_weak3d.types import NOWHERE, Boxes, Prediction, Progress, Region, Sample, SliceIndex, Volume
+from napari_weak3d.types import NOWHERE, Boxes, Prediction, Progress, Sample, SliceIndex, Volume
 
 FitJob = Generator[Progress, Command | None, "BoxesModel"]
 PredictJob = Generator[Progress, Command | None, Prediction]
-
-_WRITING_S = 1.0
-"""Seconds of the budget that are left for writing the model."""
-_SCORED_AT = 0.5
-"""Part of the training after which held-out boxes are scored, and then learned from too (ours)."""
-_SETTLED_AT = 0.95
-"""Part of the training after which the threshold is settled: the little that is left hardly moves scores (ours)."""
 
 
 class BoxesModel:
@@ -114,7 +99,7 @@ class BoxesModel:
         try:
             if stored is not None:
                 go_on(learner, stored, budget=budget)
-            stopped = yield from _train(learner, budget)
+            stopped = yield from train(learner, budget)
             learner.save(budget.fraction if stopped else 1.0)
             yield Progress(budget.done, budget.done, "done", _held_out(learner), 0.0)
         finally:
@@ -215,100 +200,6 @@ class BoxesModel:
         net.to(device, memory_format=compute.precision.memory_format).eval().requires_grad_(False)  # type: ignore[call-overload]  # not in torch's stubs
         rule = self._pick_rule(config)
         return Finder(net, compute, self.stored.scheme, config, has_masks=self.stored.has_masks, rule=rule)
-
-
-def _train(learner: Learner, budget: Budget) -> Job:
-    """Go through the phases; what an earlier run has done is left out."""
-    config = learner.config
-    until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
-    if learner.calibration is None:
-        learner.learn(without_held_out=True)
-        if (yield from train_loop(learner, budget=budget, until=_SCORED_AT)):
-            return True
-        if (yield from _score(learner, budget)):
-            return True
-        save_or_say(learner, budget.fraction)  # now with a score
-    learner.learn(without_held_out=False)
-    if budget.fraction < _SETTLED_AT:
-        if (yield from train_loop(learner, budget=budget, until=min(_SETTLED_AT, until))):
-            return True
-        if (yield from _settle_threshold(learner, budget)):
-            return True
-    return (yield from train_loop(learner, budget=budget, until=until))
-
-
-def _score(learner: Learner, budget: Budget) -> Job:
-    """Score held-out boxes."""
-    regions = [None if split is None else split.held_out for split in learner.held_out]
-    sighting = yield from _search(learner, budget, regions, message="scoring held-out boxes")
-    if sighting is None:
-        return True
-    learner.held_out_sighting = sighting
-    learner.calibration = choose_calibration([sighting])
-    return False
-
-
-def _settle_threshold(learner: Learner, budget: Budget) -> Job:
-    """Choose the threshold for the network as it is in the end: scores grow while it learns."""
-    regions = [each.known for each in learner.annotated]
-    sighting = yield from _search(learner, budget, regions, message="choosing the score threshold")
-    if sighting is None:
-        return True
-    assert learner.calibration is not None
-    sighting = sighting._replace(learned_from=True)
-    before = [] if learner.held_out_sighting is None else [learner.held_out_sighting]
-    settled = choose_calibration([sighting, *before])
-    if not before:  # scored in an earlier part of this training: what was decided stays
-        settled = replace(settled, from_voxels=learner.calibration.from_voxels)
-    learner.calibration = replace(settled, held_out_f1=learner.calibration.held_out_f1)
-    return False
-
-
-def _search(
-    learner: Learner, budget: Budget, regions: Sequence[Region | None], *, message: str
-) -> Generator[Progress, Command | None, Sighting | None]:
-    """Look for the boxes of a region of each volume, in all ways; takes commands between tiles. None after Stop."""
-    finder = replace(learner.finder(), has_masks=False, rule=None)  # of masks nothing need be kept
-    by_anchors: list[Scored] = []
-    by_rule: dict[Rule, list[Scored]] = {}
-    before = learner.notice
-    for annotated, region in zip(learner.annotated, regions, strict=True):
-        if region is None:
-            continue
-        search, low = _look_around(learner, finder, annotated, region)
-        for done, total in search.find_boxes():
-            learner.notice = f"{message} ({done / total:.0%})"
-            if (yield from talk(learner, budget=budget, metrics={})):
-                return None
-        by_anchors.append(Scored(annotated, region, search.merge().moved(low)))
-        if learner.typical_vox is None:
-            continue
-        part = shorten(region)
-        search, low = _look_around(learner, finder, annotated, part)
-        for _ in search.find_maps():
-            if (yield from talk(learner, budget=budget, metrics={})):
-                return None
-        for rule in list_rules(learner.typical_vox):
-            assert search.maps is not None
-            found = box_components(grow_components(search.maps, rule), search.maps[0], least=rule.inside)
-            by_rule.setdefault(rule, []).append(Scored(annotated, part, found.moved(low)))
-            if (yield from talk(learner, budget=budget, metrics={})):
-                return None
-    learner.notice = before
-    return see(by_anchors, by_rule)
-
-
-def _look_around(
-    learner: Learner, finder: Finder, annotated: Annotated, region: Region
-) -> tuple[Search, tuple[int, int, int]]:
-    """Make a search of a region and of what lies around it; and where that begins."""
-    cut = [
-        (max(0, low - round(more)), min(size, high + round(more)))
-        for (low, high), more, size in zip(region, learner.scheme.largest, annotated.shape, strict=True)
-    ]
-    image = annotated.view.image[(slice(None), *(slice(low, high) for low, high in cut))]
-    z, y, x = (low for low, _ in cut)
-    return Search(finder, image, annotated.spacing, LEAST_SCORE), (z, y, x)
 
 
 class _Saver:
