@@ -4,7 +4,6 @@ import torch
 
 from napari_weak3d.methods.boxes.anchors import plan_anchors
 from napari_weak3d.methods.boxes.config import BoxLoss
-from napari_weak3d.methods.boxes.heads import fold
 from napari_weak3d.methods.boxes.losses import box_losses, mask_loss
 from napari_weak3d.methods.boxes.masks import crop_masks
 from napari_weak3d.methods.boxes.network import BoxNetwork, VoxResBlock, make_picture, plan_backbone
@@ -179,15 +178,6 @@ def test_with_boxes_and_masks_every_weight_is_taught(deep):
     _, boxes, masks = step(net, has_mask=[True, True])
     (boxes + masks).backward()
     assert all(weight.grad is not None for weight in net.parameters())
-
-
-def test_folded_channels_are_the_voxels_of_a_block():
-    image = torch.arange(2 * 3 * 4 * 4 * 6).reshape(2, 3, 4, 4, 6)
-    folded = fold(image, (1, 2, 3))
-    assert folded.shape == (2, 18, 4, 2, 2)
-    for b, c, z, y, x in np.ndindex(2, 3, 4, 2, 2):
-        block = image[b, c, z, 2 * y : 2 * y + 2, 3 * x : 3 * x + 3]
-        assert torch.equal(folded[b, 6 * c : 6 * c + 6, z, y, x], block.reshape(-1))
 
 
 def test_maps_are_as_fine_as_the_image_and_the_same_told_alone():

@@ -24,20 +24,22 @@ _GROUPS = 4
 class MapHead(nn.Module):
     """What each voxel is, from the finest features and the image (ours).
 
-    Boxes alone tell a network little per patch; that nothing outside of them is an object tells it a lot. The image is
-    folded to the resolution of the features, and the answer unfolded: at that of the image all would be much slower.
+    Boxes alone tell a network little per patch; that nothing outside of them is an object tells it a lot. Features are
+    brought to the resolution of the image, which joins them there: where objects end, features behind a strided stem
+    do not show.
     """
 
     def __init__(self, channels: int, *, channels_in: int, stem: Triple) -> None:
         super().__init__()
-        self.stem = stem
-        self.mixed = smooth(channels + channels_in * math.prod(stem), channels)
-        self.last = nn.ConvTranspose3d(channels, N_MAPS, stem, stem)
+        few = channels // 4
+        self.up = nn.ConvTranspose3d(channels, few, stem, stem)
+        self.mixed = nn.Sequential(smooth(few + channels_in, few), smooth(few, few))
+        self.last = nn.Conv3d(few, N_MAPS, 1)
 
     def forward(self, finest: Tensor, image: Tensor) -> Tensor:
         """(B, P, Z', Y', X') and (B, C, Z, Y, X) -> logits (B, 3, Z, Y, X)."""
-        folded = fold(image, self.stem).to(finest.dtype)
-        logits: Tensor = self.last(self.mixed(torch.cat([finest, folded], dim=1)))
+        features = self.up(finest)
+        logits: Tensor = self.last(self.mixed(torch.cat([features, image.to(features.dtype)], dim=1)))
         return logits
 
 
@@ -109,13 +111,6 @@ class MaskHead(nn.Module):
         ]
         logits: Tensor = self.last(self.after(torch.cat(parts, dim=1)))
         return logits[:, 0]
-
-
-def fold(image: Tensor, block: Triple) -> Tensor:
-    """Turn the voxels of each block (z, y, x) into channels: (B, C, Z, Y, X) -> (B, C*z*y*x, Z/z, Y/y, X/x)."""
-    (batch, channels), (depth, height, width), (z, y, x) = image.shape[:2], image.shape[2:], block
-    blocks = image.reshape(batch, channels, depth // z, z, height // y, y, width // x, x)
-    return blocks.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, -1, depth // z, height // y, width // x)
 
 
 def smooth(channels_in: int, channels_out: int, *, kernel: Triple = (3, 3, 3)) -> nn.Sequential:

@@ -54,6 +54,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
                 "pixels": 1024,
                 "learning_rate": 5e-5,
                 "held_out": 0.0,
+                "centre_clicks": False,
                 "pseudo_labels": PseudoLabels.GUIDED,
                 "refinement_weight": 1.0,
                 "refinement_power": 2.0,
@@ -119,6 +120,12 @@ class CentroidsConfig(TrainConfig):
     )
     learning_rate: float = Field(
         3e-3, gt=0, le=1, title="Learning rate", description="At its highest, after a warm-up."
+    )
+    centre_clicks: bool = Field(
+        True,
+        title="Centre clicks",
+        description="Clicks on bright cells are learned as if they were in the middle of what is bright around them; "
+        "off: where they are, as in the paper.",
     )
     centre_share: float = Field(
         0.5,
