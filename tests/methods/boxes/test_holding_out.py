@@ -80,39 +80,51 @@ def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_lit
 POOR, GOOD = Rule(0.5, 0.1, 100.0), Rule(0.9, 0.1, 100.0)
 
 
-def anchors(f1):
-    return np.full(len(THRESHOLDS), f1)
+def sight(*, anchors, rules, n_boxes=10, foreground=0.5):
+    """Anchors and rules that find and fit boxes so well, whatever the threshold."""
+    curve = np.full(len(THRESHOLDS), anchors)
+    return Sighting(curve, n_boxes, curve / 2, {rule: (f1, f1 / 2) for rule, f1 in rules.items()}, foreground)
 
 
 def test_what_found_boxes_better_on_the_mean_of_sightings_finds_objects():
-    first = Sighting(anchors(0.6), 10, {POOR: 0.9, GOOD: 0.7})
-    second = Sighting(anchors(0.6), 10, {POOR: 0.1, GOOD: 0.7})
+    first = sight(anchors=0.6, rules={POOR: 0.9, GOOD: 0.7})
+    second = sight(anchors=0.6, rules={POOR: 0.1, GOOD: 0.7})
     chosen = choose_calibration([first, second])
     assert (chosen.rule, chosen.from_voxels, chosen.held_out_f1) == (GOOD, True, pytest.approx(0.7))
-    worse = choose_calibration([second._replace(f1=anchors(0.8))])
+    worse = choose_calibration([sight(anchors=0.8, rules={POOR: 0.1, GOOD: 0.7})])
     assert (worse.rule, worse.from_voxels, worse.held_out_f1) == (GOOD, False, pytest.approx(0.8))
     assert [chosen.pick_rule(each) for each in ObjectsFrom] == [GOOD, None, GOOD]
     assert [worse.pick_rule(each) for each in ObjectsFrom] == [None, None, GOOD]
 
 
-def test_boxes_that_were_learned_from_decide_little_between_anchors_and_maps():
-    held_out = Sighting(anchors(0.3), 9, {GOOD: 0.4})
-    flattered = Sighting(anchors(0.5), 43, {GOOD: 0.4}, learned_from=True)
-    assert choose_calibration([flattered, held_out]).from_voxels
-    assert not choose_calibration([flattered._replace(learned_from=False), held_out]).from_voxels
-    assert not choose_calibration([flattered]).from_voxels
+def test_how_well_boxes_fit_decides_and_not_how_many_are_just_found():
+    found = sight(anchors=0.6, rules={GOOD: 0.5})
+    assert not choose_calibration([found]).from_voxels
+    assert choose_calibration([found._replace(fit=found.fit / 2)]).from_voxels
+
+
+def test_the_newest_sighting_tells_the_threshold_of_the_foreground():
+    old, new = (sight(anchors=0.1, rules={GOOD: 0.7}, foreground=level) for level in (0.5, 0.9))
+    assert choose_calibration([new, old]).rule == replace(GOOD, foreground=0.9)
 
 
 def test_without_boxes_or_maps_anchors_find_objects():
-    assert choose_calibration([Sighting(anchors(0.0), 0, {})]).rule is None
-    assert not choose_calibration([Sighting(anchors(0.0), 10, {})]).from_voxels
+    assert choose_calibration([sight(anchors=0.0, rules={}, n_boxes=0)]).rule is None
+    assert not choose_calibration([sight(anchors=0.0, rules={})]).from_voxels
 
 
 def test_components_are_scored_as_they_are(annotated):
     region = (*EVERYWHERE[:2], (0, 50))
     faint = Scored(annotated, region, found(annotated.boxes, [0.01] * 10))
     sighting = see([faint], {GOOD: [faint]})
-    assert (sighting.f1.max(), sighting.n_boxes, sighting.by_rule) == (0, 5, {GOOD: 1.0})
+    assert (sighting.f1.max(), sighting.fit.max(), sighting.n_boxes, sighting.by_rule) == (0, 0, 5, {GOOD: (1.0, 1.0)})
+
+
+def test_boxes_that_overlap_little_count_as_found_and_fit_badly(annotated):
+    shifted = annotated.boxes + np.array([0, 0, 3.0])  # an IoU of 5 in 11
+    sighting = see([Scored(annotated, EVERYWHERE, found(shifted, [0.9] * 10))], {})
+    assert sighting.f1[0] == 1
+    assert sighting.fit[0] == pytest.approx(2 / 5)
 
 
 def test_a_large_region_is_shortened_around_its_middle():

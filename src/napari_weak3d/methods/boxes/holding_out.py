@@ -24,8 +24,8 @@ THRESHOLDS = np.linspace(LEAST_SCORE, 0.9, 35)
 """Thresholds of scores in question."""
 _MOST_VOXELS = 1 << 22
 """Of a part of a region in which rules for components are compared: each takes a flood (ours)."""
-_FLATTERY = 3
-"""As many held-out boxes count as much as all boxes that were learned from (ours)."""
+IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
+"""Boxes fit where F1 is good for all of these (ours)."""
 USUAL = 0.4
 """Threshold as long as nothing is known (ours)."""
 _TRUSTED = 0.2
@@ -58,26 +58,30 @@ class Sighting(NamedTuple):
         Detection F1 at each of ``THRESHOLDS`` for the scores of anchors.
     n_boxes
         How many that is of.
+    fit
+        How well anchors' boxes fit at each of ``THRESHOLDS``: F1 on the mean of ``IOUS``.
     by_rule
-        Detection F1 of components of voxel maps, for each rule in question.
-    learned_from
-        Whether the boxes were learned from.
+        Detection F1, and how well boxes fit, of components of voxel maps, for each rule in question.
     foreground
         The threshold of the foreground that components were grown to.
     """
 
     f1: NDArray[np.float64]
     n_boxes: int
-    by_rule: Mapping[Rule, float]
-    learned_from: bool = False
+    fit: NDArray[np.float64]
+    by_rule: Mapping[Rule, tuple[float, float]]
     foreground: float = 0.5
 
 
 def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]], *, foreground: float = 0.5) -> Sighting:
     """Compare what was found with what was drawn."""
     f1, count = measure_f1(by_anchors)
-    found_by = {rule: _f1_of(_count(found, threshold=0.0)) for rule, found in by_rule.items()}
-    return Sighting(f1, count, found_by, foreground=foreground)
+    fit = np.array([_measure_fit(by_anchors, threshold=float(threshold)) for threshold in THRESHOLDS])
+    of_rules = {
+        rule: (_f1_of(_count(found, threshold=0.0)), _measure_fit(found, threshold=0.0))
+        for rule, found in by_rule.items()
+    }
+    return Sighting(f1, count, fit, of_rules, foreground)
 
 
 def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
@@ -86,30 +90,32 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     Parameters
     ----------
     sightings
-        The newest first: its is the threshold of the foreground. For that of scores each counts alike: scores grow, and
-        those of held-out boxes are old by the end. For what finds objects, one of boxes that were learned from counts
-        little: anchors were told all of them, voxel maps only those with masks.
+        The newest first: its is the threshold of the foreground. Each counts alike: scores grow, and those of held-out
+        boxes are old by the end; those of boxes that were learned from flatter.
+
+    Notes
+    -----
+    What finds objects is chosen by how well boxes fit: of the few that are held out, F1 alone says too little.
     """
     counted = [each for each in sightings if each.n_boxes]
     threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
     if not counted:
         return Calibration(threshold)
-    weights = [min(each.n_boxes, _FLATTERY) if each.learned_from else each.n_boxes for each in counted]
-
-    def average(values: Sequence[float]) -> float:
-        return float(np.average(values, weights=weights))
-
-    at_threshold = average([float(np.interp(threshold, THRESHOLDS, each.f1)) for each in counted])
+    f1, fit = (
+        float(np.mean([np.interp(threshold, THRESHOLDS, curve) for curve in curves]))
+        for curves in ([each.f1 for each in counted], [each.fit for each in counted])
+    )
     means = {
-        rule: average([each.by_rule[rule] for each in counted])
+        rule: tuple(np.mean([each.by_rule[rule] for each in counted], axis=0).tolist())
         for rule in counted[0].by_rule
         if all(rule in each.by_rule for each in counted)
     }
     if not means:
-        return Calibration(threshold, at_threshold)
-    best = max(means, key=lambda each: means[each])
-    rule = replace(best, foreground=counted[0].foreground)
-    return Calibration(threshold, max(means[best], at_threshold), rule, means[best] > at_threshold)
+        return Calibration(threshold, f1)
+    best = max(means, key=lambda rule: means[rule][1])
+    best_f1, best_fit = means[best]
+    better = best_fit > fit
+    return Calibration(threshold, best_f1 if better else f1, replace(best, foreground=counted[0].foreground), better)
 
 
 def shorten(region: Region, *, most: int = _MOST_VOXELS) -> Region:
@@ -173,19 +179,23 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     return float(THRESHOLDS[int(np.argmax(smooth - cost))])
 
 
+def _measure_fit(scored: Sequence[Scored], *, threshold: float) -> float:
+    return float(np.mean([_f1_of(_count(scored, threshold=threshold, least_iou=iou)) for iou in IOUS]))
+
+
 def _f1_of(count: tuple[int, int, int]) -> float:
     hits, found, true = count
     return 2 * hits / max(1, found + true)
 
 
-def _count(scored: Sequence[Scored], *, threshold: float) -> tuple[int, int, int]:
+def _count(scored: Sequence[Scored], *, threshold: float, least_iou: float = 0.4) -> tuple[int, int, int]:
     """Found boxes that are true, found boxes, true boxes: all with their centre in the region."""
     hits = found = true = 0
     for annotated, region, detections in scored:
         sure = detections.boxes[detections.scores >= threshold].cpu().numpy().astype(np.float64)
         inside = sure[have_centres_in(sure, region)]
         truth = annotated.boxes[annotated.lie_in(region)]
-        scores = box_scores(inside, truth)
+        scores = box_scores(inside, truth, threshold=least_iou)
         hits += round(scores.recall * len(truth)) if len(truth) else 0
         found += len(inside)
         true += len(truth)

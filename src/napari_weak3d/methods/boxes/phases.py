@@ -117,7 +117,6 @@ def _settle_thresholds(learner: Learner, budget: Budget) -> Job:
     if sighting is None:
         return True
     assert learner.calibration is not None
-    sighting = sighting._replace(learned_from=True)
     before = [] if learner.held_out_sighting is None else [learner.held_out_sighting]
     settled = choose_calibration([sighting, *before])
     if not before:  # scored in an earlier part of this training: what was decided stays

@@ -137,13 +137,21 @@ def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig, look: C
     assert isinstance(sample.annotation, Centroids)
     points, spacing = sample.annotation.points_vox, sample.volume.spacing
     known = region_mask(sample.region, shape=view.shape[1:])
-    # From the voxels that hold them: else a click between two voxels would be the centre of nothing.
-    cells = find_voronoi_cells(np.rint(points), shape=view.shape[1:], spacing=spacing)
+    cells = find_cells_of_voxels(points, shape=known.shape, spacing=spacing)
     measured = look or look_at(view.image[::2], points, spacing=spacing, region=sample.region, stain=config.stain)
     annotated = Annotated(view, spacing, points, cells, measured, known, sample.region)
     if not (config.centre_clicks and measured.bright_inside):
         return annotated
-    return move_clicks(annotated, find_middles(annotated), look=look, config=config)
+    middles = find_middles(annotated)
+    cells = find_cells_of_voxels(middles, shape=known.shape, spacing=spacing)
+    return replace(
+        annotated, points_vox=middles, cells=cells, look=look or look_again(annotated, middles, config=config)
+    )
+
+
+def find_cells_of_voxels(points_vox: NDArray[np.float64], *, shape: tuple[int, ...], spacing: Spacing) -> VoronoiCells:
+    """Find the cells of the voxels that hold clicks: else one between two voxels would be the centre of nothing."""
+    return find_voronoi_cells(np.rint(points_vox), shape=shape, spacing=spacing)
 
 
 def find_middles(annotated: Annotated) -> NDArray[np.float64]:
@@ -169,7 +177,9 @@ def find_middles(annotated: Annotated) -> NDArray[np.float64]:
             middles[row] = own.mean(axis=0) + [along.start for along in box]
     way = (middles - points) * spacing
     lengths = np.linalg.norm(way, axis=1, keepdims=True)
-    return points + way * np.minimum(1, annotated.look.radius / np.maximum(lengths, 1e-9)) / spacing
+    way *= np.minimum(1, annotated.look.radius / np.maximum(lengths, 1e-9))
+    moved: NDArray[np.float64] = points + way / spacing
+    return moved
 
 
 def look_at(
@@ -226,18 +236,15 @@ def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig
         for row in np.argsort(peaks.scores, kind="stable"):  # the highest comes last, and stays
             if apart[row] <= annotated.look.radius:
                 points[nearest[row]] = peaks.points_vox[row]
-    return move_clicks(annotated, points, look=None, config=config)
+    cells = find_voronoi_cells(points, shape=annotated.shape, spacing=annotated.spacing)
+    return replace(annotated, points_vox=points, cells=cells, look=look_again(annotated, points, config=config))
 
 
-def move_clicks(
-    annotated: Annotated, points_vox: NDArray[np.float64], *, look: CellLook | None, config: CentroidsConfig
-) -> Annotated:
-    """Put clicks elsewhere, and see from there what cells look like, unless that is known."""
-    spacing, region = annotated.spacing, annotated.region
-    cells = find_voronoi_cells(np.rint(points_vox), shape=annotated.shape, spacing=spacing)
+def look_again(annotated: Annotated, points_vox: NDArray[np.float64], *, config: CentroidsConfig) -> CellLook:
+    """Tell what cells look like from better points; transmitted light stays transmitted."""
     stain = Stain.NEITHER if annotated.look.transmitted else config.stain
-    look = look or look_at(annotated.view.image[::2], points_vox, spacing=spacing, region=region, stain=stain)
-    return replace(annotated, points_vox=points_vox, cells=cells, look=look)
+    image, spacing = annotated.view.image[::2], annotated.spacing
+    return look_at(image, points_vox, spacing=spacing, region=annotated.region, stain=stain)
 
 
 def find_forgotten(annotated: Annotated, peaks: Peaks) -> Peaks:
