@@ -20,7 +20,7 @@ from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.types import Region
 
 MODEL = "model.json"
-SCHEMA = 2
+SCHEMA = 3
 FILES = (MODEL, "weights.safetensors", "resume.safetensors", "log.csv", "paint.npz", "boxes.npz")
 """What training writes into a model's folder."""
 _TEMPORARY = re.compile(r"\.\d+-\d+-(.+)")
@@ -36,7 +36,19 @@ def _leave_out_voxel_maps(described: dict[str, Any]) -> dict[str, Any]:
     return {**described, "config": {**described["config"], "voxel_maps": False}}
 
 
-MIGRATIONS: Mapping[int, Migration] = MappingProxyType({1: _leave_out_voxel_maps})
+def _refuse_coarse_maps(described: dict[str, Any]) -> dict[str, Any]:
+    """To schema 3: voxel maps of boxes became finer, by another head."""
+    config = described.get("config")
+    if described["method"] == "boxes" and isinstance(config, dict) and config.get("voxel_maps", True):
+        raise ModelError(
+            f"{MODEL} is of a version of boxes that was never released and had another network: train the model anew",
+            where=MODEL,
+            value=2,
+        )
+    return described
+
+
+MIGRATIONS: Mapping[int, Migration] = MappingProxyType({1: _leave_out_voxel_maps, 2: _refuse_coarse_maps})
 """For each older schema the step to the next one. A change of schema adds one line here."""
 
 

@@ -296,6 +296,14 @@ def test_a_model_from_before_voxel_maps_is_read_and_finds_boxes(cells, sample, f
 
 
 @pytest.mark.slow
+def test_a_model_with_the_coarser_maps_of_before_is_refused_in_a_line(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "old")
+    file = folder / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 2}))
+    with pytest.raises(ModelError, match="train the model anew"):
+        BoxesModel.load(folder)
+
+
 def test_components_of_voxel_maps_are_the_objects_where_that_is_wanted(cells, truth, sample, fit, finish):
     _, model = finish(fit(sample, **LEARNING))
     assert model.stored.calibration.rule is not None
