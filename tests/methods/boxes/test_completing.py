@@ -1,11 +1,19 @@
 """Masks of objects of which only boxes are known."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from napari_weak3d.methods.boxes.completing import FOREGROUND, Shown, choose_foreground, complete_masks, measure_filling
+from napari_weak3d.methods.boxes.completing import (
+    FOREGROUND,
+    Shown,
+    are_trusted,
+    choose_foreground,
+    complete_masks,
+    measure_filling,
+)
 from napari_weak3d.methods.boxes.volumes import Annotated
 
 SHAPE = (6, 20, 40)
@@ -81,6 +89,20 @@ def test_what_reaches_through_little_of_a_box_is_not_believed(annotated):
     completed = complete_masks(show(annotated, reach=3), foreground=0.9)
     assert completed.has_mask.tolist() == [True, False]
     assert not (completed.masks == 2).any()
+
+
+def test_what_is_found_is_trusted_where_it_is_what_was_given(annotated):
+    assert are_trusted([show(annotated)], foreground=0.9)
+    assert not are_trusted([show(annotated, reach=3)], foreground=0.9), "too little"
+    merged = show(annotated)
+    merged.maps[:] = 0.97  # as where cells fill a tissue
+    assert not are_trusted([merged], foreground=0.9)
+    assert not are_trusted([replace_masks(annotated)], foreground=0.9), "nothing says so"
+
+
+def replace_masks(annotated):
+    """None is given."""
+    return show(replace(annotated, masks=np.zeros(SHAPE, np.int32), has_mask=np.zeros(2, bool)))
 
 
 def test_masks_stay_within_their_boxes(annotated):

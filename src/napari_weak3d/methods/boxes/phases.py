@@ -6,7 +6,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from napari_weak3d.messages import Command
-from napari_weak3d.methods.boxes.completing import Shown, choose_foreground, complete_masks, measure_filling
+from napari_weak3d.methods.boxes.completing import (
+    Shown,
+    are_trusted,
+    choose_foreground,
+    complete_masks,
+    measure_filling,
+)
 from napari_weak3d.methods.boxes.components import Rule, box_components, grow_components, list_rules
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.holding_out import (
@@ -95,7 +101,8 @@ def _complete(learner: Learner, budget: Budget) -> Job:
     if learner.annotated is not annotated:  # other boxes came meanwhile
         return False
     foreground = choose_foreground([filling for shown in seen for filling in measure_filling(shown)])
-    learner.completed = [complete_masks(shown, foreground=foreground) for shown in seen]
+    trusted = are_trusted(seen, foreground=foreground)
+    learner.completed = [complete_masks(shown, foreground=foreground) for shown in seen] if trusted else []
     return False
 
 
