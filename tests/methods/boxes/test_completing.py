@@ -56,6 +56,15 @@ def show(annotated, *, inside=0.9, reach=5, fat=6, low=(0, 0, 0)):
     return Shown(annotated, low, maps[:, z:, y:, x:])
 
 
+def complete(shown, *, foreground):
+    work = complete_masks(shown, foreground=foreground)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+
+
 def test_given_masks_tell_how_fat_the_foreground_is(annotated):
     (filling,) = measure_filling(show(annotated))
     fat = ball(BALLS[0], radius=5).sum() / ball(BALLS[0], radius=6)[:, 4:17, 2:15].sum()
@@ -77,7 +86,7 @@ def test_what_may_be_another_object_does_not_count_as_fat(annotated):
 
 
 def test_an_object_gets_the_mask_that_reaches_through_its_box(annotated):
-    completed = complete_masks(show(annotated), foreground=0.9)
+    completed = complete(show(annotated), foreground=0.9)
     assert completed.has_mask.all()
     assert (completed.masks == 2).sum() == ball(BALLS[1], radius=5).sum()
     assert (completed.masks[ball(BALLS[1], radius=5)] == 2).all()
@@ -86,7 +95,7 @@ def test_an_object_gets_the_mask_that_reaches_through_its_box(annotated):
 
 
 def test_what_reaches_through_little_of_a_box_is_not_believed(annotated):
-    completed = complete_masks(show(annotated, reach=3), foreground=0.9)
+    completed = complete(show(annotated, reach=3), foreground=0.9)
     assert completed.has_mask.tolist() == [True, False]
     assert not (completed.masks == 2).any()
 
@@ -106,21 +115,32 @@ def replace_masks(annotated):
 
 
 def test_masks_stay_within_their_boxes(annotated):
-    completed = complete_masks(show(annotated), foreground=0.5)
+    completed = complete(show(annotated), foreground=0.5)
     assert (box_of(completed.masks == 2) == annotated.boxes[1]).all()
 
 
 def test_objects_that_the_part_does_not_show_whole_get_none(annotated):
     part = show(annotated, low=(0, 0, 10))
     assert measure_filling(part) == []
-    completed = complete_masks(part, foreground=0.9)
+    completed = complete(part, foreground=0.9)
     assert (completed.masks == 2).sum() == ball(BALLS[1], radius=5).sum()
-    assert not complete_masks(show(annotated, low=(0, 0, 30)), foreground=0.9).has_mask[1]
+    assert not complete(show(annotated, low=(0, 0, 30)), foreground=0.9).has_mask[1]
 
 
-def test_one_whose_voxels_all_belong_to_a_smaller_box_has_no_mask(annotated):
-    annotated.boxes[1] = box_of(ball(BALLS[1], radius=5))
-    larger = annotated.boxes[1] + [[0, 0, 0], [0, 0, 1]]
+def test_of_objects_that_fill_their_boxes_only_what_is_better_than_full_boxes_is_trusted(annotated):
+    bars = np.zeros(SHAPE, np.int32)
+    bars[1:5, 5:15, 3:13] = 1
+    bars[1, 5, 3:13] = 0  # nearly the full box
+    filled = replace(annotated, masks=bars, boxes=np.stack([box_of(bars == 1), annotated.boxes[1]]))
+    everywhere = show(filled)
+    everywhere.maps[:] = 0.97
+    assert not are_trusted([everywhere], foreground=0.9)
+    everywhere.maps[:] = 0.97 * (bars == 1)
+    assert are_trusted([everywhere], foreground=0.9)
+
+
+def test_what_smaller_boxes_leave_of_an_object_is_no_mask(annotated):
+    larger = annotated.boxes[1] + [[0, 0, 0], [0, 0, 2]]
     both = Annotated(
         annotated.view,
         annotated.spacing,
@@ -130,4 +150,4 @@ def test_one_whose_voxels_all_belong_to_a_smaller_box_has_no_mask(annotated):
         np.array([True, False, False]),
         annotated.known,
     )
-    assert complete_masks(show(both), foreground=0.9).has_mask.tolist() == [True, True, False]
+    assert complete(show(both), foreground=0.9).has_mask.tolist() == [True, True, False]

@@ -22,8 +22,6 @@ LEAST_SCORE = 0.05
 """Fainter boxes are not looked at: the lowest of the thresholds."""
 THRESHOLDS = np.linspace(LEAST_SCORE, 0.9, 35)
 """Thresholds of scores in question."""
-_MOST_VOXELS = 1 << 22
-"""Of a part of a region in which rules for components are compared: each takes a flood (ours)."""
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Boxes fit where F1 is good for all of these (ours)."""
 USUAL = 0.4
@@ -118,7 +116,7 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     return Calibration(threshold, best_f1 if better else f1, replace(best, foreground=counted[0].foreground), better)
 
 
-def shorten(region: Region, *, most: int = _MOST_VOXELS) -> Region:
+def shorten(region: Region, *, most: int) -> Region:
     """Leave of a region at most so many voxels, around the middle of its longest axes."""
     parts = [list(along) for along in region]
     while np.prod([high - low for low, high in parts]) > most:

@@ -61,6 +61,8 @@ class Learner:
     """How well held-out boxes were found, once they were scored."""
     completed: list[Annotated] = field(default_factory=list)
     """The annotated volumes with masks that the network told itself; none as long as it has not."""
+    completing: list[float] = field(default_factory=list)
+    """Parts of the budget that telling them took, time by time."""
     notice: str = "learning boxes and masks"
     log: list[LogRow] = field(default_factory=list)
     fraction: float = 0.0
@@ -184,7 +186,8 @@ class Learner:
     @property
     def completes(self) -> bool:
         """Whether objects with only a box get masks from what is learned of the others."""
-        return self.config.voxel_maps and self.config.complete_masks and self.has_masks
+        some_have_none = not all(each.has_mask.all() for each in self.annotated)
+        return self.config.voxel_maps and self.config.complete_masks and self.has_masks and some_have_none
 
     @property
     def typical_vox(self) -> float | None:

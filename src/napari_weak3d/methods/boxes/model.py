@@ -231,6 +231,7 @@ class _Saver:
                 **_held_out(learner),
                 "boxes": [len(each.boxes) for each in learner.annotated],
                 "masks": [int(each.has_mask.sum()) for each in learner.annotated],
+                "completed": [int(each.has_mask.sum()) for each in learner.completed],
                 "volumes": [sample.volume.name for sample in learner.samples],
                 "torch": torch.__version__,
             },

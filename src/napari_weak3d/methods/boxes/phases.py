@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from napari_weak3d.messages import Command
 from napari_weak3d.methods.boxes.completing import (
@@ -28,6 +29,8 @@ from napari_weak3d.methods.boxes.volumes import Annotated
 from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.types import Progress, Region
 
+Result = TypeVar("Result")
+
 _WRITING_S = 1.0
 """Seconds of the budget that are left for writing the model."""
 _SCORED_AT = 0.5
@@ -36,8 +39,14 @@ _SETTLED_AT = 0.95
 """Part of the training after which the threshold is settled: the little that is left hardly moves scores (ours)."""
 _COMPLETED_AT = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Parts of the training after which masks are completed anew, each time from given masks alone (ours)."""
-_COMPLETED_VOXELS = 1 << 24
-"""Of a part of a volume in which masks are completed: a few seconds each time (ours)."""
+_COMPLETED_VOXELS = 1 << 23
+"""Of the parts, all volumes together, in which masks are completed: seconds each time (ours)."""
+_SEEN_VOXELS = 1 << 22
+"""Of the parts, all volumes together, in which boxes are compared and thresholds chosen (ours)."""
+_MOST_COMPLETING = 0.1
+"""Part of the budget that completing may take (ours)."""
+_TALK_S = 0.1
+"""Commands wait no longer than about this."""
 
 
 def train(learner: Learner, budget: Budget) -> Job:
@@ -82,28 +91,50 @@ def _learn(learner: Learner, budget: Budget, *, until: float, without_held_out: 
 
 
 def _complete(learner: Learner, budget: Budget) -> Job:
-    """Give objects of which only boxes are known the masks that the network tells so far."""
-    annotated = learner.annotated
-    if not learner.completes or all(each.has_mask.all() for each in annotated):
+    """Give objects of which only boxes are known the masks that the network tells so far, if there is time for it."""
+    annotated, spent = learner.annotated, learner.completing
+    if not learner.completes or sum(spent) + sum(spent[-1:]) > _MOST_COMPLETING:
         return False
+    began, before = budget.fraction, learner.notice
     finder = replace(learner.finder(), has_masks=False, rule=None)
-    seen: list[Shown] = []
-    before = learner.notice
+    shown: list[Shown] = []
     for each in annotated:
-        search, low = _look_around(learner, finder, each, shorten(each.known, most=_COMPLETED_VOXELS))
+        search, low = _look_around(learner, finder, each, shorten(each.known, most=_COMPLETED_VOXELS // len(annotated)))
         for done, total in search.find_maps():
             learner.notice = f"completing masks ({done / total:.0%})"
             if (yield from talk(learner, budget=budget, metrics={})):
                 return True
         assert search.maps is not None
-        seen.append(Shown(each, low, search.maps))
+        shown.append(Shown(each, low, search.maps))
+    foreground = choose_foreground([filling for part in shown for filling in measure_filling(part)])
+    completed: list[Annotated] = []
+    for part in shown if are_trusted(shown, foreground=foreground) else ():
+        made = yield from _talk_through(learner, budget, complete_masks(part, foreground=foreground))
+        if made is None:
+            return True
+        completed.append(made)
     learner.notice = before
-    if learner.annotated is not annotated:  # other boxes came meanwhile
-        return False
-    foreground = choose_foreground([filling for shown in seen for filling in measure_filling(shown)])
-    trusted = are_trusted(seen, foreground=foreground)
-    learner.completed = [complete_masks(shown, foreground=foreground) for shown in seen] if trusted else []
+    if learner.annotated is annotated:  # else other boxes came meanwhile
+        learner.completed = completed
+    learner.completing.append(budget.fraction - began)
     return False
+
+
+def _talk_through(
+    learner: Learner, budget: Budget, work: Generator[None, None, Result]
+) -> Generator[Progress, Command | None, Result | None]:
+    """Work bit by bit, taking commands in between; None after Stop."""
+    talked = budget.clock()
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if budget.clock() - talked > _TALK_S:
+            talked = budget.clock()
+            if (yield from talk(learner, budget=budget, metrics={})):
+                return None
 
 
 def _score(learner: Learner, budget: Budget) -> Job:
@@ -143,16 +174,15 @@ def _search(
     for annotated, region in zip(learner.annotated, regions, strict=True):
         if region is None:
             continue
-        search, low = _look_around(learner, finder, annotated, region)
+        part = shorten(region, most=_SEEN_VOXELS // len(regions))
+        search, low = _look_around(learner, finder, annotated, part)
         for done, total in search.find_boxes():
             learner.notice = f"{message} ({done / total:.0%})"
             if (yield from talk(learner, budget=budget, metrics={})):
                 return None
-        by_anchors.append(Scored(annotated, region, search.merge().moved(low)))
+        by_anchors.append(Scored(annotated, part, search.merge().moved(low)))
         if learner.typical_vox is None:
             continue
-        part = shorten(region)
-        search, low = _look_around(learner, finder, annotated, part)
         for _ in search.find_maps():
             if (yield from talk(learner, budget=budget, metrics={})):
                 return None
