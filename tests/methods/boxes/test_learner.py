@@ -25,6 +25,25 @@ def test_patches_are_a_few_objects_long_but_no_longer_than_the_volume(make_learn
     assert make_learner(patch=16).patch.shape[1:] == (16, 16)
 
 
+def box_cells(sample, sizes):
+    """Boxes from a corner of the volume, so large each (z, y, x)."""
+    corners = np.array([[(0, 0, 0), size] for size in sizes])
+    count = len(sizes)
+    drawn = replace(
+        sample.annotation, corners=corners, classes=np.ones(count, int), masks=None, has_mask=np.zeros(count, bool)
+    )
+    return Sample(sample.volume, drawn)
+
+
+def test_boxes_larger_than_a_patch_are_told(make_learner, sample):
+    small, large = (8, 10, 10), (12, 48, 40)
+    assert "larger" not in make_learner([box_cells(sample, [small])], patch=16).notice
+    notice = make_learner([box_cells(sample, [small, large])], patch=16).notice
+    assert "1 of 2 boxes are larger than a patch" in notice
+    assert "not learned" in notice
+    assert "larger" not in make_learner([box_cells(sample, [small, large])], patch=0).notice
+
+
 def test_a_step_tells_its_losses_and_is_logged(learner):
     metrics = learner.step(0.1)
     assert metrics["loss"] == pytest.approx(sum(metrics[f"{part} loss"] for part in ("box", "mask", "map")), rel=1e-3)

@@ -296,6 +296,16 @@ def test_a_model_from_before_voxel_maps_is_read_and_finds_boxes(cells, sample, f
 
 
 @pytest.mark.slow
+def test_drawn_boxes_in_which_nothing_is_seen_are_objects_all_the_same(trained, finish, sample):
+    model = BoxesModel.load(trained)
+    _, prediction = finish(model.predict(sample.volume, settings={"mask_threshold": 0.99}))  # nothing is that sure
+    drawn = [row for row in prediction.objects if row.score == 1]
+    assert len(drawn) == 3
+    assert any("1 of the drawn boxes hold nothing that the model sees" in note for note in prediction.notes)
+    _, usual = finish(model.predict(sample.volume, settings={"mask_threshold": 0.01}))
+    assert not any("hold nothing" in note for note in usual.notes)
+
+
 def test_a_model_with_the_coarser_maps_of_before_is_refused_in_a_line(trained, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "old")
     file = folder / "model.json"

@@ -77,6 +77,7 @@ class Learner:
             freeze_norms_at=_FREEZE_NORMS_AT,
         )
         self.patch = self._choose_patch()
+        self.notice = self._describe_too_large() or self.notice
         self._augmentation = replace(AUGMENTATION, swapped_axes=find_swappable(self.scheme.typical))
         self._began, self._steps_before = time.monotonic(), 0
         self._n_threads = torch.get_num_threads()
@@ -162,7 +163,15 @@ class Learner:
 
     def _shrink(self) -> None:
         before, self.patch = self.patch, self.patch.smaller(width=self.config.width)
-        self.notice = self.patch.describe_after(before)
+        self.notice = "; ".join(filter(None, (self.patch.describe_after(before), self._describe_too_large())))
+
+    def _describe_too_large(self) -> str:
+        """Tell of boxes that no patch shows enough of to be learned; nothing where there are none."""
+        sizes = np.concatenate([each.boxes[:, 1] - each.boxes[:, 0] for each in self.annotated])
+        shown = (np.minimum(sizes, self.patch.shape) / sizes).prod(axis=1)
+        count = int((shown < self.config.kept_share).sum())
+        patch = " x ".join(map(str, self.patch.shape))
+        return f"{count} of {len(sizes)} boxes are larger than a patch ({patch} voxels): not learned" if count else ""
 
     def continue_log(self, rows: Sequence[LogRow]) -> None:
         """Log after these rows of an earlier training; the network has its steps by then."""

@@ -22,7 +22,7 @@ from napari_weak3d.methods.boxes.settling import Objects, settle, take_component
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import IntLabels, Prediction, Progress, Volume
+from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
@@ -32,6 +32,7 @@ _GUESSED = "no masks were given: shapes are guessed from boxes and brightness, a
 _LOST = (
     "{n} of the drawn boxes have no voxel of their own, and so no object: others fill them, or nothing is seen there"
 )
+_UNSEEN = "{n} of the drawn boxes hold nothing that the model sees: their shapes are guessed from boxes and brightness"
 _STOPPED = "stopped before the end: objects are missing"
 _ABOVE_HALF = np.nextafter(np.float16(0.5), np.float16(1))
 
@@ -83,6 +84,7 @@ def segment_volume(
                 stopped = True
                 break
         masks = search.masks
+        notes += [] if drawn is None or stopped else _guess_unseen(masks, found.boxes, search, drawn=drawn)
     objects = settle(found, masks, search, threshold=threshold, drawn=drawn)
     if n_lost := count_lost(objects.labels, n_drawn=0 if drawn is None else len(drawn.corners)):
         notes.append(_LOST.format(n=n_lost))
@@ -119,6 +121,16 @@ def _guess(search: Search, boxes: Tensor) -> Tensor:
     finder = search.finder
     everything = search.image[:, :, :, :]
     return guess_masks(everything, search.pad(boxes), size=2 * finder.net.roi_size, padding=finder.config.roi_padding)
+
+
+def _guess_unseen(masks: Tensor, boxes: Tensor, search: Search, *, drawn: Boxes) -> list[str]:
+    """Guess the masks of drawn boxes, the first, in which no object is seen, in place; a note if there are any."""
+    highest = masks[: len(drawn.corners)].amax(dim=(1, 2, 3)).numpy()
+    unseen = np.flatnonzero((highest <= search.finder.config.mask_threshold) & ~drawn.has_mask).tolist()
+    if not unseen:
+        return []
+    masks[unseen] = _guess(search, boxes[unseen])
+    return [_UNSEEN.format(n=len(unseen))]
 
 
 def count_lost(labels: IntLabels, *, n_drawn: int) -> int:
