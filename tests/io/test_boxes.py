@@ -79,6 +79,9 @@ def test_without_a_mask_column_the_row_number_is_the_value(tmp_path):
         ("0,0,3,1,6,3", r"zero width \(x 3 to 3\)"),
         ("0,0,0.5,1,6,7", r"line 3 of nuclei\.csv, column x0: 0.5 is not a whole number"),
         ("0,0,a,1,6,7", r"line 3 of nuclei\.csv, column x0: 'a' is not a number"),
+        ("0,0,0,1e30,6,7", r"line 3 of nuclei\.csv, column z1: 1e\+30 is beyond 2147483647"),
+        ("-99999999999999999999,0,0,1,6,7", r"line 3 of nuclei\.csv, column z0: -1e\+20 is beyond 2147483647"),
+        ("0,0,0,2147483648,6,7", r"line 3 of nuclei\.csv, column z1: 2\.14748e\+09 is beyond"),
     ],
 )
 def test_a_box_that_is_none_is_refused(tmp_path, rows, words):
@@ -91,6 +94,11 @@ def test_a_missing_column_and_a_class_below_one_are_refused(tmp_path):
         read_boxes(save(tmp_path, "z0,y0,x0,z1,y1\n0,0,0,1,1\n"))
     with pytest.raises(AnnotationError, match=r"box 1 in nuclei\.csv has class 0"):
         read_boxes(save(tmp_path, f"{HEADER},class\n0,0,0,1,1,1,0\n"))
+
+
+def test_a_class_that_no_label_image_can_hold_is_refused(tmp_path):
+    with pytest.raises(AnnotationError, match=r"line 2 of nuclei\.csv, column class: 1e\+12 is beyond"):
+        read_boxes(save(tmp_path, f"{HEADER},class\n0,0,0,1,1,1,1e12\n"))
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_a_column_of_another_length_is_not_written(tmp_path):
 
 def test_points_outside_the_volume_are_refused():
     check_centroids(Centroids(np.array([[-0.5, 0, 0], [4.4, 5.4, 6.4]])), VOLUME)
-    for point in ([-0.6, 0, 0], [4.5, 0, 0], [0, 0, 6.5]):
+    for point in ([-0.6, 0, 0], [4.5, 0, 0], [0, 0, 6.5], [1e30, 0, 0]):
         with pytest.raises(AnnotationError, match=r"point 2 .* outside raw"):
             check_centroids(Centroids(np.array([[0, 0, 0], point])), VOLUME)
     with pytest.raises(AnnotationError, match="no centroids"):

@@ -42,7 +42,7 @@ def read_boxes(
     Raises
     ------
     AnnotationError
-        A column is missing, a cell is no whole number, a box has no extent along an axis, two boxes share a mask, a
+        A column is missing, a cell is no whole number or beyond 2147483647, a box has no extent along an axis, two boxes share a mask, a
         mask_id is not painted, a painted value belongs to no box, a mask lies wholly outside its box, or the masks have
         another shape than the image.
     VolumeError

@@ -11,6 +11,9 @@ from pathlib import Path
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.atomic import atomic_file
 
+_MOST = 2**31 - 1
+"""The largest value of a label image, and more voxels than any axis has."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -50,18 +53,24 @@ class Table:
         ]
 
     def whole_numbers(self, column: str) -> list[int]:
-        """Return a column as whole numbers; "12.0" is one.
+        """Return a column as whole numbers between -2147483647 and 2147483647; "12.0" is one.
 
         Raises
         ------
         AnnotationError
-            There is no such column, or a cell is no whole number.
+            There is no such column, or a cell is no whole number or a larger one.
         """
         numbers = self.numbers(column)
         for number, line in zip(numbers, self.lines, strict=True):
             if number != math.floor(number):
                 raise AnnotationError(
                     f"line {line} of {self.name}, column {column}: {number:g} is not a whole number",
+                    where=self.name,
+                    value=number,
+                )
+            if abs(number) > _MOST:
+                raise AnnotationError(
+                    f"line {line} of {self.name}, column {column}: {number:g} is beyond {_MOST}: correct it",
                     where=self.name,
                     value=number,
                 )
