@@ -7,7 +7,7 @@ their end with :func:`napari_weak3d.follow`. torch is imported when a method is 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,8 @@ def segment(
     Raises
     ------
     Weak3DError
-        The model cannot be read, the volume or the clicks do not suit it, or it does not give what is wanted.
+        The model cannot be read, the volume, the clicks or what is annotated do not suit it, or it does not give what
+        is wanted.
     """
     loaded = _load(model)
     for name in wanted:
@@ -336,6 +337,9 @@ def _check_known(annotated: Sample, *, model: Path) -> None:
         _check_sample(annotated, kind=methods.find_method(read_method(model)).annotation)
     if isinstance(found, Centroids):
         check_apart(found, annotated.volume)
+    if isinstance(found, Boxes) and len(found.corners):
+        # That no box lies in the region is a mistake of a training only: here it is the answer that nothing is there.
+        check_drawn([replace(annotated, region=None)])
 
 
 def _require_clicks(model: Path, *, option: str) -> None:
