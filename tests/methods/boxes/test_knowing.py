@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from napari_weak3d.methods.boxes.detections import Detections
-from napari_weak3d.methods.boxes.knowing import add_known
+from napari_weak3d.methods.boxes.knowing import add_known, tell_unknown
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme, make_classes
 from napari_weak3d.types import Boxes
 
@@ -35,3 +35,12 @@ def test_where_all_are_boxed_only_what_is_sure_comes_as_well():
 def test_outside_of_the_region_everything_that_was_found_stays():
     region = ((0, 8), (0, 8), (0, 8))
     assert len(add([ELSEWHERE, [[5, 5, 5], [7, 7, 7]]], [0.6, 0.6], region)) == 2
+
+
+def test_classes_that_the_model_does_not_know_are_told():
+    drawn = Boxes(np.repeat(DRAWN.corners, 4, axis=0), np.array([9, 5, 3, 9]), None, np.zeros(4, bool))
+    assert tell_unknown(KnownBoxes("", drawn), scheme=SCHEME) == [
+        "1 box is of class 3, which the model does not know: taken for class 5",
+        "2 boxes are of class 9, which the model does not know: taken for class 5",
+    ]
+    assert tell_unknown(KnownBoxes("", DRAWN), scheme=SCHEME) == []

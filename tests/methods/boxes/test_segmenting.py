@@ -32,3 +32,11 @@ def test_boxes_beside_the_region_are_taken(trained, sample, finish):
     now = Sample(sample.volume, sample.annotation, ((0, 1), (0, 1), (0, 1)))
     _, prediction = finish(workflow.segment(trained, sample.volume, annotated=now))
     assert sum(row.score == 1 for row in prediction.objects) == 3
+
+
+@pytest.mark.slow
+def test_a_class_that_the_model_does_not_know_is_told(trained, sample, finish):
+    now = Sample(sample.volume, replace(sample.annotation, classes=np.array([1, 5, 1])))
+    _, prediction = finish(workflow.segment(trained, sample.volume, annotated=now))
+    assert "1 box is of class 5, which the model does not know: taken for class 1" in prediction.notes
+    assert [row.class_value for row in prediction.objects if row.score == 1] == [1, 1, 1]

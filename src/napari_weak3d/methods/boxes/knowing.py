@@ -17,7 +17,8 @@ _SURE = 0.8
 def add_known(found: Detections, known: KnownBoxes, *, scheme: Scheme, suppress_iou: float) -> Detections:
     """Let drawn boxes be objects of score 1, and of the found ones only those that are none of them.
 
-    Where boxes are complete, what was found has to be sure.
+    Where boxes are complete, what was found has to be sure. A class that the model does not know is taken for its
+    first; :func:`tell_unknown` says so.
 
     Parameters
     ----------
@@ -34,3 +35,15 @@ def add_known(found: Detections, known: KnownBoxes, *, scheme: Scheme, suppress_
         inside = torch.from_numpy(have_centres_in(found.boxes.numpy().astype(np.float64), known.region))
     kept = found.take(apart & (~inside | (found.scores >= _SURE)))
     return concatenate([Detections(drawn, torch.ones(len(drawn)), classes), kept])
+
+
+def tell_unknown(known: KnownBoxes, *, scheme: Scheme) -> list[str]:
+    """Say of each drawn class that the model does not know what becomes of its boxes; empty where it knows all."""
+    values, counts = np.unique(known.boxes.classes, return_counts=True)
+    first = scheme.class_values[1]
+    return [
+        f"{'1 box is' if n == 1 else f'{n} boxes are'} of class {value}, which the model does not know: taken for "
+        f"class {first}"
+        for value, n in zip(values.tolist(), counts.tolist(), strict=True)
+        if value not in scheme.class_values[1:]
+    ]

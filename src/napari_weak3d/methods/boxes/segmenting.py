@@ -15,7 +15,7 @@ from torch import Tensor
 from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.guessing import guess_masks
-from napari_weak3d.methods.boxes.knowing import add_known
+from napari_weak3d.methods.boxes.knowing import add_known, tell_unknown
 from napari_weak3d.methods.boxes.masks import paste_masks
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
 from napari_weak3d.methods.boxes.settling import Objects, settle, take_components
@@ -73,6 +73,7 @@ def segment_volume(
         return replace(_make_prediction(objects, finder=finder, notes=tuple(notes)), least_score=threshold)
     if known is not None and drawn is not None:
         found = add_known(found, known, scheme=scheme, suppress_iou=finder.suppress_iou)
+        notes += tell_unknown(known, scheme=scheme)
     if not finder.has_masks:
         masks = _guess(search, found.boxes)
         notes.append(_GUESSED)
