@@ -117,6 +117,17 @@ def test_masks_that_a_table_speaks_of_and_boxes_that_come_twice_are_said(capsys)
     assert "boxes given twice in boxes.csv: 3" in said
 
 
+def test_masks_that_reach_out_of_their_boxes_are_said(capsys):
+    Path("boxes.csv").write_text("z0,y0,x0,z1,y1,x1\n2,4,4,5,10,10\n2,14,14,6,20,20\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run(f"{TRAIN} --masks masks.tif --region 0:8,0:24,20:24 {TINY}") == 2  # refused after it has been read
+    assert "masks in masks.tif reach out of their boxes in boxes.csv: 1 (25 %);" in capsys.readouterr().err
+    Path("boxes.csv").write_text("z0,y0,x0,z1,y1,x1\n2,4,4,3,10,10\n2,14,14,6,20,20\n")
+    assert run(f"{TRAIN} --masks masks.tif {TINY}") == 2
+    assert "75 % of the mask of box 1 in boxes.csv lies outside of it" in capsys.readouterr().err
+
+
 def test_a_model_of_boxes_suggests_nothing_without_them(capsys):
     Path("model").mkdir()
     Path("model/model.json").write_text('{"schema": 1, "method": "boxes"}')

@@ -1,14 +1,16 @@
 """Boxes as CSV, their masks as a label image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.io.annotations import check_boxes, read_boxes, write_boxes
+from napari_weak3d.io.annotations import check_boxes, check_drawn, find_spilled, read_boxes, write_boxes
 from napari_weak3d.io.volumes import write_labels
-from napari_weak3d.types import Boxes, Volume
+from napari_weak3d.types import Boxes, Sample, Volume
 
 HEADER = "z0,y0,x0,z1,y1,x1"
 VOLUME = Volume(np.zeros((1, 5, 6, 7)), name="raw")
@@ -114,6 +116,26 @@ def test_masks_that_do_not_belong_are_refused(tmp_path, ids, painted, words):
     path = save(tmp_path, f"{HEADER},mask_id\n0,0,0,1,6,7,{ids[0]}\n1,0,0,2,6,7,{ids[1]}\n")
     with pytest.raises(AnnotationError, match=words):
         read_boxes(path, masks=save_masks(tmp_path, *painted))
+
+
+def test_a_mask_may_reach_out_of_its_box_by_half_and_no_more(tmp_path):
+    path = save(tmp_path, f"{HEADER}\n0,0,0,2,6,7\n2,0,0,3,6,7\n-1,0,0,2,3,7\n")
+    half = read_boxes(path, masks=save_masks(tmp_path, (1, 0), (1, 1), (2, 2), (2, 3)))
+    assert find_spilled(half) == [(1, 0.5)]
+    assert find_spilled(read_boxes(path)) == []
+    with pytest.raises(
+        AnnotationError, match=r"67 % of the mask of box 2 in nuclei\.csv lies outside of it \(z 2 to 3"
+    ):
+        read_boxes(path, masks=save_masks(tmp_path, (2, 2), (2, 3), (2, 4)))
+
+
+def test_what_is_drawn_for_a_training_is_refused_by_the_same_rule():
+    masks = np.zeros((5, 6, 7), np.int32)
+    masks[:3] = 1
+    boxes = Boxes(np.array([[[0, 0, 0], [1, 6, 7]]]), np.array([1]), masks, np.array([True]))
+    with pytest.raises(AnnotationError, match="67 % of the mask of box 1"):
+        check_drawn([Sample(VOLUME, boxes)])
+    check_drawn([Sample(VOLUME, replace(boxes, corners=np.array([[[0, 0, 0], [2, 6, 7]]])))])
 
 
 def test_masks_without_a_file_for_them_are_not_dropped(tmp_path):

@@ -187,7 +187,15 @@ def _refuse_slice_options(options: argparse.Namespace, *, annotated: list[str] |
 
 
 def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
-    from napari_weak3d.io.annotations import check_boxes, count_named_masks, find_masks, find_repeated, read_boxes
+    from napari_weak3d.io.annotations import (
+        check_boxes,
+        count_named_masks,
+        find_masks,
+        find_repeated,
+        find_spilled,
+        read_boxes,
+        tell_share,
+    )
 
     if path.suffix.lower() != ".csv":
         raise AnnotationError(f"{path} is no .csv: boxes come as a table of z0, y0, x0, z1, y1, x1", where=str(path))
@@ -197,6 +205,13 @@ def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
         beside = find_masks(path) or "the label image"
         warnings.warn(
             f"masks named in {path.name}: {n_named}; without --masks {beside} none is learned from", stacklevel=2
+        )
+    if spilled := find_spilled(boxes):
+        told = ", ".join(f"{row + 1} ({tell_share(share)})" for row, share in spilled[:5])
+        warnings.warn(
+            f"masks in {masks} reach out of their boxes in {path.name}: {told}{', ...' if len(spilled) > 5 else ''}; "
+            "correct the boxes or the masks",
+            stacklevel=2,
         )
     if len(repeated := find_repeated(boxes.corners, boxes.classes)):
         rows = ", ".join(str(row + 1) for row in repeated[:5]) + (", ..." if len(repeated) > 5 else "")

@@ -1,7 +1,15 @@
 """Annotations in and out: painted slices, centroids, boxes. Imports neither tifffile nor zarr nor torch."""
 
 from napari_weak3d.io.annotations.beside import count_named_masks, find_masks, find_repeated, masks_path
-from napari_weak3d.io.annotations.boxes import check_boxes, check_drawn, lie_in_region, read_boxes, write_boxes
+from napari_weak3d.io.annotations.boxes import (
+    check_boxes,
+    check_drawn,
+    find_spilled,
+    lie_in_region,
+    read_boxes,
+    tell_share,
+    write_boxes,
+)
 from napari_weak3d.io.annotations.centroids import (
     check_apart,
     check_centroids,
@@ -22,6 +30,7 @@ __all__ = [
     "count_named_masks",
     "find_masks",
     "find_repeated",
+    "find_spilled",
     "lie_in_region",
     "masks_path",
     "parse_annotated",
@@ -29,6 +38,7 @@ __all__ = [
     "read_centroids",
     "read_centroids_and_columns",
     "read_slices",
+    "tell_share",
     "write_boxes",
     "write_centroids",
     "write_slices",

@@ -17,6 +17,8 @@ from napari_weak3d.types import AXES, RELATIVE, Boxes, IntLabels, Region, Sample
 
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 _LENGTHS = ("depth", "height", "width")
+_MOST_OUTSIDE = 0.5
+"""Share of a mask that may lie outside its box: with more it is rather the mask of another (ours)."""
 
 
 def read_boxes(
@@ -42,9 +44,9 @@ def read_boxes(
     Raises
     ------
     AnnotationError
-        A column is missing, a cell is no whole number or beyond 2147483647, a box has no extent along an axis, two boxes share a mask, a
-        mask_id is not painted, a painted value belongs to no box, a mask lies wholly outside its box, or the masks have
-        another shape than the image.
+        A column is missing, a cell is no whole number or beyond 2147483647, a box has no extent along an axis, two
+        boxes share a mask, a mask_id is not painted, a painted value belongs to no box, more than half of a mask lies
+        outside its box, or the masks have another shape than the image.
     VolumeError
         The label image cannot be read.
     """
@@ -143,7 +145,7 @@ def check_drawn(samples: Sequence[Sample]) -> None:
     ------
     AnnotationError
         No box in a volume, or none with its middle in the region; one outside of the volume, a flat one, classes below
-        1, a mask of no box, or a box whose mask is missing or lies wholly outside of it.
+        1, a mask of no box, or a box whose mask is missing or lies outside of it by more than half.
     """
     for sample in samples:
         boxes, name = sample.annotation, sample.volume.name
@@ -283,15 +285,47 @@ def _renumber(painted: IntLabels, ids: NDArray[np.int64]) -> IntLabels:
 
 
 def _check_masks_inside(boxes: Boxes, *, name: str, mask_name: str) -> None:
-    """A mask that misses its box wholly belongs to another one; a little paint outside is only untidy."""
+    """A mask that lies mostly outside its box belongs to another one; a little paint outside is only untidy."""
+    for row, share in find_spilled(boxes):
+        if share <= _MOST_OUTSIDE:
+            continue
+        (z0, y0, x0), (z1, y1, x1) = boxes.corners[row].tolist()
+        much = "the mask" if share == 1 else f"{tell_share(share)} of the mask"
+        raise AnnotationError(
+            f"{much} of box {row + 1} in {name} lies outside of it (z {z0} to {z1}, y {y0} to {y1}, x {x0} to {x1}): "
+            f"check its mask_id and {mask_name}",
+            where=name,
+            value=row + 1,
+        )
+
+
+def find_spilled(boxes: Boxes) -> list[tuple[int, float]]:
+    """Find the boxes whose masks reach out of them.
+
+    Parameters
+    ----------
+    boxes
+        With masks whose values are row numbers from 1. Only boxes that are said to have a mask count.
+
+    Returns
+    -------
+    Row, counted from 0, and the share of the mask's voxels that lie outside, above 0 to 1; 1 too for an empty mask.
+    """
     if boxes.masks is None:
-        return
+        return []
+    # plane by plane: bincount makes int64 of what it counts
+    sizes = np.zeros(len(boxes.corners) + 1, np.int64)
+    for plane in boxes.masks:
+        sizes += np.bincount(plane.ravel(), minlength=len(sizes))
+    found: list[tuple[int, float]] = []
     for row in np.flatnonzero(boxes.has_mask).tolist():
         (z0, y0, x0), (z1, y1, x1) = np.maximum(boxes.corners[row], 0).tolist()
-        if not (boxes.masks[z0:z1, y0:y1, x0:x1] == row + 1).any():
-            raise AnnotationError(
-                f"the mask of box {row + 1} in {name} lies outside of it (z {z0} to {z1}, y {y0} to {y1}, x {x0} to "
-                f"{x1}): check its mask_id and {mask_name}",
-                where=name,
-                value=row + 1,
-            )
+        n_inside = np.count_nonzero(boxes.masks[z0:z1, y0:y1, x0:x1] == row + 1)
+        if n_inside == 0 or n_inside < sizes[row + 1]:
+            found.append((row, 1 - n_inside / max(1, int(sizes[row + 1]))))
+    return found
+
+
+def tell_share(share: float) -> str:
+    """Say which part of something: "12 %", "less than 1 %"."""
+    return f"{share:.0%}".replace("%", " %") if share >= 0.01 else "less than 1 %"
