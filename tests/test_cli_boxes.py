@@ -49,6 +49,9 @@ def test_train_segment_evaluate_suggest_go_through(masks, capsys):
     assert run(f"suggest model cells.tif --annotation boxes.csv {masks} -n 5 --json") == 0
     chosen = json.loads(capsys.readouterr().out)["boxes"]
     assert sorted(chosen) == ([2] if masks else [1, 2])
+    Path("one.csv").write_text("z0,y0,x0,z1,y1,x1\n2,4,4,6,10,10\n")
+    assert run("suggest model cells.tif --annotation one.csv --masks masks.tif") == 0
+    assert "every box has a mask" in capsys.readouterr().out
 
 
 def test_boxes_are_scored_against_boxes(capsys):

@@ -238,7 +238,10 @@ def run_suggest(options: argparse.Namespace) -> Report:
 
     if isinstance(sample.annotation, Boxes):
         rows = follow(workflow.suggest_boxes(options.model, sample, count=options.count))
-        return {"boxes": [row + 1 for row in rows]}
+        notes = (
+            {"notes": ["every box has a mask: there is none to suggest"]} if sample.annotation.has_mask.all() else {}
+        )
+        return {"boxes": [row + 1 for row in rows]} | notes
     chosen = follow(workflow.suggest(options.model, sample, count=options.count))
     return {"slices": _name_slices(chosen)}
 
