@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_weak3d.app.tools.boxes import steps
 from napari_weak3d.app.tools.boxes.crops import inside_of
 from napari_weak3d.app.tools.boxes.session import BoxSession
 from napari_weak3d.app.tools.boxes.table import empty_table
@@ -116,3 +117,14 @@ def test_painted_boxes_are_those_with_voxels(session):
     session.redo()
     assert session.painted == {2}
     assert session.mask_of(2).sum() == 1
+
+
+def test_a_begun_mask_that_covers_its_object_already_counts_as_taken(qapp):
+    session = BoxSession(empty_table(), np.zeros((4, 6, 6), np.int32))
+    session.add(np.array([[[0, 0, 0], [4, 4, 4]], [[0, 4, 4], [4, 6, 6]]]), [1, 1], name="draw")
+    labels = np.zeros((4, 6, 6), np.int32)
+    labels[1:3, 1:3, 1:3] = 7
+    session.step("paint", session.table, voxels=session.painting(1, np.ones((4, 4, 4), bool)))
+    assert steps.take_masks(session, labels, [1, 2]) == 1
+    assert session.table.done.tolist() == [True, False]
+    assert np.count_nonzero(session.masks) == 64

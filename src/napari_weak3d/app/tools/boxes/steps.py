@@ -171,7 +171,7 @@ def next_without_mask(
 def take_masks(session: BoxSession, labels: NDArray[Any], ids: Sequence[int]) -> int:
     """Take masks of boxes from labels (Z, Y, X), and mark them as done; gives how many were found.
 
-    Masks that are done already stay.
+    Masks that are done already stay. What a begun mask holds of the object already is as good as taken.
     """
     from napari_weak3d.app.tools.boxes.masks import masks_from  # noqa: PLC0415  # scipy
 
@@ -180,7 +180,11 @@ def take_masks(session: BoxSession, labels: NDArray[Any], ids: Sequence[int]) ->
     found = masks_from(labels, _corners(session, wanted))
     masks = {each: mask for each, mask in zip(wanted, found, strict=True) if mask is not None}
     patches = [session.painting(each, mask) for each, mask in masks.items()]
-    kept = [each for each, patch in zip(masks, patches, strict=True) if len(patch.where)]
+    kept = [
+        each
+        for (each, mask), patch in zip(masks.items(), patches, strict=True)
+        if len(patch.where) or (mask & session.mask_of(each)).any()
+    ]
     session.step(f"take {count_masks(len(kept))}", table.with_done(kept, True), voxels=join(patches))
     return len(kept)
 
