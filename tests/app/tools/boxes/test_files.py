@@ -36,7 +36,7 @@ def empty():
 
 def test_boxes_and_done_masks_come_back(session, tmp_path):
     path = tmp_path / "cells.csv"
-    assert export(session, path) == f"3 boxes in {path}, masks in cells-masks.tif"
+    assert export(session, path) == f"3 boxes in {path}, masks in cells-masks.tif. 1 begun mask is left out"
     back = empty()
     assert import_boxes(back, path) == "3 boxes, 1 mask imported from cells.csv."
     assert np.array_equal(back.table.corners, BOXES)
@@ -57,10 +57,78 @@ def test_what_is_exported_is_what_the_command_line_reads(session, tmp_path):
 
 def test_imported_boxes_come_beside_those_that_are_there(session, tmp_path):
     export(session, tmp_path / "cells.csv")
-    import_boxes(session, tmp_path / "cells.csv")
-    assert session.table.ids.tolist() == [1, 2, 3, 4, 5, 6]
-    assert (session.masks == 2).any()
-    assert not (session.masks == 5).any(), "the place is taken"
+    other = empty()
+    other.add(BOXES + 1, [1, 1, 1], name="draw")
+    import_boxes(other, tmp_path / "cells.csv")
+    assert other.table.ids.tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.array_equal(other.masks == 5, session.masks == 2)
+
+
+def test_boxes_that_are_there_already_are_not_added_again_and_get_a_mask_if_they_have_none(session, tmp_path):
+    path = tmp_path / "cells.csv"
+    export(session, path)
+    masks = session.masks.copy()
+    assert import_boxes(session, path) == ("0 boxes imported from cells.csv. 3 boxes there already, not added again.")
+    assert session.table.done.tolist() == [False, True, False]
+    assert np.array_equal(session.masks, masks)
+    bare = empty()
+    bare.add(BOXES[:2], [1, 2], name="draw")
+    assert import_boxes(bare, path) == (
+        "1 box, 1 mask imported from cells.csv. 2 boxes there already, not added again."
+    )
+    assert bare.table.done.tolist() == [False, True, False]
+    assert np.array_equal(bare.masks == 2, session.masks == 2)
+
+
+def test_a_mask_that_is_painted_already_is_kept(session, tmp_path):
+    export(session, tmp_path / "cells.csv")
+    other = empty()
+    other.add(BOXES[1:2], [2], name="draw")
+    other.step("paint", other.table, voxels=other.painting(1, np.arange(4)[:, None, None] < np.ones((4, 8, 10))))
+    assert "1 mask painted here already and kept." in import_boxes(other, tmp_path / "cells.csv")
+    assert (np.count_nonzero(other.masks == 1), other.table.done.any()) == (80, False)
+
+
+def test_of_masks_where_others_lie_only_the_rest_is_taken_and_without_a_rest_none_is_done(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("z0,y0,x0,z1,y1,x1\n0,0,0,2,2,2\n2,0,0,4,2,2\n")
+    painted = np.zeros(SHAPE, np.int32)
+    painted[:2, :2, :2], painted[2:4, :2, :2] = 1, 2
+    write_labels(masks_path(path), painted, spacing=(1, 1, 1), unit="um")
+    session = empty()
+    session.add(np.array([[[0, 0, 0], [3, 4, 4]]]), [1], name="draw")
+    session.step("paint", session.table, voxels=session.painting(1, np.ones((3, 4, 4), bool)))
+    assert import_boxes(session, path) == (
+        "2 boxes, 1 mask imported from cells.csv. 1 mask left out: other masks fill the place. "
+        "4 voxels of masks left out: other masks are there."
+    )
+    assert session.table.done.tolist() == [False, False, True]
+    assert [np.count_nonzero(session.masks == each) for each in (1, 2, 3)] == [48, 0, 4]
+
+
+def test_masks_that_reach_out_of_their_boxes_are_cut_and_said_and_those_mostly_outside_refused(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("z0,y0,x0,z1,y1,x1\n0,0,0,3,2,2\n")
+    painted = np.zeros(SHAPE, np.int32)
+    painted[:4, :2, :2] = 1
+    write_labels(masks_path(path), painted, spacing=(1, 1, 1), unit="um")
+    session = empty()
+    assert import_boxes(session, path) == (
+        "1 box, 1 mask imported from cells.csv. Masks cut where they reach out of their boxes: 1 (25 %)."
+    )
+    assert np.count_nonzero(session.masks) == 12
+    path.write_text("z0,y0,x0,z1,y1,x1\n0,0,0,1,2,2\n")
+    with pytest.raises(AnnotationError, match="75 % of the mask of box 1"):
+        import_boxes(session, path)
+
+
+def test_an_export_says_what_it_leaves_out(session, tmp_path):
+    path = tmp_path / "cells.csv"
+    session.step("region", session.table.with_region(((0, 8), (2, 20), (0, 24))))
+    assert export(session, path) == (
+        f"3 boxes in {path}, masks in cells-masks.tif. 1 begun mask is left out. "
+        "The region is not in the file: on the command line give --region 0:8,2:20,0:24"
+    )
 
 
 def test_boxes_outside_are_left_out_and_said_and_those_that_reach_out_are_cut(tmp_path):
