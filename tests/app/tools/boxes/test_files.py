@@ -127,7 +127,7 @@ def test_an_export_says_what_it_leaves_out(session, tmp_path):
     session.step("region", session.table.with_region(((0, 8), (2, 20), (0, 24))))
     assert export(session, path) == (
         f"3 boxes in {path}, masks in cells-masks.tif. 1 begun mask is left out. "
-        "The region is not in the file: on the command line give --region 0:8,2:20,0:24"
+        "The region is not in the file: note it, 0:8,2:20,0:24 (z, y, x)"
     )
 
 

@@ -99,7 +99,7 @@ def export_boxes(session: BoxSession, path: Path, *, spacing: Spacing, unit: str
         said.append(f"{n_begun} begun {'mask is' if n_begun == 1 else 'masks are'} left out")
     if table.region is not None:
         region = ",".join(f"{low}:{high}" for low, high in table.region)
-        said.append(f"The region is not in the file: on the command line give --region {region}")
+        said.append(f"The region is not in the file: note it, {region} (z, y, x)")
     return ". ".join(said)
 
 
