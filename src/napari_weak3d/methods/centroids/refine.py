@@ -61,16 +61,36 @@ def edge_strength(
     """
     sigmas = sigmas_along(sigma_vox, spacing=spacing)
     in_plane = (spacing[1] * spacing[2]) ** 0.5
+    slope_along = _second_derivative if kind is Refinement.BRIGHT_FIELD else _first_derivative
+    order = 2 if kind is Refinement.BRIGHT_FIELD else 1
     total = np.zeros(image.shape, np.float32)
     for axis, along in enumerate(spacing):
-        order = 2 if kind is Refinement.BRIGHT_FIELD else 1
-        orders = [order if axis == each else 0 for each in range(3)]
-        slope = ndimage.gaussian_filter(image, sigmas, order=orders, mode="nearest") * (in_plane / along) ** order
+        slope = slope_along(image, axis, sigmas=sigmas) * (in_plane / along) ** order
         total += slope if kind is Refinement.BRIGHT_FIELD else slope**2
     strength = np.abs(total) if kind is Refinement.BRIGHT_FIELD else np.sqrt(total)
     largest = float(np.percentile(strength[region], _PERCENTILE)) if strength[region].size else 0.0
     scaled: NDArray[np.float32] = (strength / np.float32(largest or 1.0)).astype(np.float32)
     return scaled
+
+
+def _first_derivative(image: NDArray[np.float32], axis: int, *, sigmas: Sequence[float]) -> NDArray[np.float32]:
+    orders = [1 if axis == each else 0 for each in range(3)]
+    slope: NDArray[np.float32] = ndimage.gaussian_filter(image, sigmas, order=orders, mode="nearest")
+    return slope
+
+
+def _second_derivative(image: NDArray[np.float32], axis: int, *, sigmas: Sequence[float]) -> NDArray[np.float32]:
+    """The second derivative of the blurred image, 0 where that is flat.
+
+    Sampled at voxels, the kernel of a narrow Gaussian, as along z where planes lie far apart, does not sum to 0: it
+    answers to brightness. What it answers to brightness alone is taken away.
+    """
+    orders = [2 if axis == each else 0 for each in range(3)]
+    contrast = image - image.min(initial=np.inf)  # of flat ground nothing is left to round
+    curve = ndimage.gaussian_filter(contrast, sigmas, order=orders, mode="nearest")
+    leak = float(ndimage.gaussian_filter1d(np.ones(1), sigmas[axis], order=2, mode="nearest")[0])
+    flat: NDArray[np.float32] = curve - np.float32(leak) * ndimage.gaussian_filter(contrast, sigmas, mode="nearest")
+    return flat
 
 
 def refinement_loss(
