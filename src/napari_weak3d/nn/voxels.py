@@ -1,6 +1,8 @@
-"""How voxels of one volume compare with those a model was trained on."""
+"""How voxels of one volume compare with those a model was trained on, and lengths in it with those of training."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,3 +25,25 @@ def compare_voxels(volume: Volume, *, spacing: Spacing, unit: str, along: int = 
     if RELATIVE in (volume.unit, unit):
         ratios /= np.sqrt(np.prod(np.delete(ratios, along)))
     return float(np.exp(np.abs(np.log(ratios)).max()))
+
+
+def in_lengths_of(volume: Volume, *, spacing: Spacing, unit: str) -> Volume:
+    """Give a volume the lengths of training: with a spacing that can be compared with what was measured there.
+
+    Where either unit is relative nothing says how large voxels are: they are taken to be as large within the plane as
+    those of training, so that lengths count in voxels of it. The shape of voxels stays what it is.
+
+    Parameters
+    ----------
+    spacing, unit
+        Of training.
+
+    Returns
+    -------
+    The same voxels, in the unit of training; the volume itself where both units are known.
+    """
+    if RELATIVE not in (volume.unit, unit):
+        return volume
+    factor = float(np.sqrt(np.prod(spacing[1:]) / np.prod(volume.spacing[1:])))
+    z, y, x = (along * factor for along in volume.spacing)
+    return replace(volume, spacing=(z, y, x), unit=unit)

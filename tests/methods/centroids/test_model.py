@@ -2,16 +2,20 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from napari_weak3d import follow
 from napari_weak3d.errors import AnnotationError, ModelError
 from napari_weak3d.messages import Stop
 from napari_weak3d.methods.centroids.model import CentroidsModel
+from napari_weak3d.methods.centroids.proposing import propose
+from napari_weak3d.methods.centroids.starting import share_lengths
 from napari_weak3d.metrics import instance_scores
 from napari_weak3d.samples import click_centroids, make_blobs
-from napari_weak3d.types import NOWHERE, Centroids, Sample, Volume
+from napari_weak3d.types import NOWHERE, RELATIVE, Centroids, Sample, Volume
 
 PART = ((0, 4), (0, 9), (0, 9))
 
@@ -133,6 +137,43 @@ def test_a_prediction_says_how_sure_its_objects_had_to_be(trained, finish, cells
         _, prediction = finish(model.predict(cells, settings=settings))
         assert prediction.least_score == least
         assert all(row.score >= least for row in prediction.objects)
+
+
+@pytest.mark.slow
+def test_cells_are_found_alike_where_a_size_of_voxels_is_known_in_training_only_or_in_the_image_only(
+    trained, config, finish, sample, tmp_path
+):
+    plain = replace(sample.volume, unit=RELATIVE)
+    _, model = finish(
+        CentroidsModel.fit([replace(sample, volume=plain)], config=config(), folder=tmp_path / "relative")
+    )
+    fine = replace(sample.volume, spacing=(0.2, 0.1, 0.1))
+    for knows, same, other in ((CentroidsModel.load(trained), sample.volume, plain), (model, plain, fine)):
+        found = []
+        for volume in (same, other):
+            _, prediction = finish(knows.predict(volume))
+            centres, _ = knows.find_centres(prediction, volume)
+            _, slices = finish(knows.suggest(Sample(volume, sample.annotation), count=2))
+            found.append((prediction.labels.tolist(), centres.points_vox.tolist(), slices))
+        assert found[0] == found[1]
+        assert "known of" in prediction.notes[0]
+        assert len(prediction.notes) == 1
+        radii = [follow(propose(Sample(volume, sample.annotation), knows)).radius for volume in (same, other)]
+        assert radii[1] / radii[0] == pytest.approx(other.spacing[1] / same.spacing[1])
+
+
+@pytest.mark.slow
+def test_volumes_of_one_training_that_know_no_unit_are_measured_in_voxels_of_the_first(make_learner, sample):
+    first = replace(sample.volume, spacing=(0.2, 0.1, 0.1))
+    samples = share_lengths([replace(sample, volume=first), replace(sample, volume=_plain(sample))], start=None)
+    learner = make_learner(samples)
+    assert learner.annotated[0].look == learner.annotated[1].look
+    learner.take((sample, replace(sample, volume=_plain(sample))))
+    assert learner.annotated[1].spacing == pytest.approx((0.2, 0.1, 0.1))
+
+
+def _plain(sample):
+    return replace(sample.volume, spacing=(2.0, 1.0, 1.0), unit=RELATIVE)
 
 
 @pytest.mark.slow

@@ -291,10 +291,10 @@ class Learner:
         if not all(isinstance(s.annotation, Centroids) and len(s.annotation.points_vox) for s in samples):
             self.notice = "nothing is clicked any more: going on with the clicks there were"
             return
-        self.samples = samples
+        self.samples = tuple(replace(each, volume=self.scheme.measure(each.volume)) for each in samples)
         self.annotated = [
             annotate(sample, old.view, config=self.config, look=old.look)
-            for sample, old in zip(samples, self.annotated, strict=True)
+            for sample, old in zip(self.samples, self.annotated, strict=True)
         ]
         self.settled = []
         self.responses = []  # of other clicks: tracing them again would hold up whoever corrects

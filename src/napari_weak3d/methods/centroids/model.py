@@ -22,7 +22,7 @@ from napari_weak3d.methods.centroids.networks import Pair, build_nets
 from napari_weak3d.methods.centroids.phases import train
 from napari_weak3d.methods.centroids.scheme import KnownClicks
 from napari_weak3d.methods.centroids.segmenting import find_seeds, segment_volume
-from napari_weak3d.methods.centroids.starting import go_on, make_scheme
+from napari_weak3d.methods.centroids.starting import go_on, make_scheme, share_lengths
 from napari_weak3d.methods.centroids.storage import Stored, read_model, write_model
 from napari_weak3d.methods.centroids.suggesting import rank_slices
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
@@ -79,8 +79,9 @@ class CentroidsModel:
             There are no clicks, one lies outside of volume or region, or two on one voxel.
         """
         check_clicks(samples)
-        annotated = annotate_all(samples, config=config)
         stored = None if start is None else start.stored
+        samples = share_lengths(samples, start=stored)
+        annotated = annotate_all(samples, config=config)
         device = pick_device(config.device)
         learner = Learner(
             tuple(samples),
@@ -172,7 +173,7 @@ class CentroidsModel:
         config = self.stored.config.for_segmenting(settings or {})
         seeds = find_seeds(
             Maps(prediction.images["centres"], prediction.images["mask"], prediction.images["inside"]),
-            volume,
+            self.stored.scheme.measure(volume),
             scheme=self.stored.scheme,
             threshold=config.peak_threshold or self.peak_threshold,
             clicks=self._find_clicks(volume, config=config, given=clicks),

@@ -43,7 +43,8 @@ def propose(sample: Sample, model: CentroidsModel | None) -> ProposeJob:
     if model is None:
         peaks, radius = yield from _find_blobs(sample)
     else:
-        radius = model.stored.scheme.look.radius
+        scheme = model.stored.scheme
+        radius = scheme.look.radius * sample.volume.spacing[1] / scheme.measure(sample.volume).spacing[1]
         # clicks as seeds would hide what the network sees beside them
         no_clicks = {"use_clicks": False}
         prediction = yield from model.predict(sample.volume, settings=no_clicks)

@@ -12,7 +12,8 @@ from napari_weak3d.methods.centroids.peaks import Peaks, blur_map, find_peaks, j
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.targets import nearest_neighbours
 from napari_weak3d.nn.intensity import Greys
-from napari_weak3d.types import Region, Spacing
+from napari_weak3d.nn.voxels import in_lengths_of
+from napari_weak3d.types import Region, Spacing, Volume
 
 _BLUR = 0.15
 """Of centre maps before peaks are looked for, in radii of the typical cell (ours)."""
@@ -52,6 +53,10 @@ class Scheme:
     look: CellLook
     merge_distance: float
     joins: bool = False
+
+    def measure(self, volume: Volume) -> Volume:
+        """Give a volume the lengths that this model knows: by its own spacing, or in voxels where a unit is unknown."""
+        return in_lengths_of(volume, spacing=self.spacing, unit=self.unit)
 
     def find_peaks(self, centre_map: NDArray[Any], *, spacing: Spacing, threshold: float) -> Peaks:
         """Find the centres that a map (Z, Y, X) of this model's first network shows."""

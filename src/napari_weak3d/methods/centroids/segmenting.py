@@ -24,10 +24,11 @@ from napari_weak3d.methods.centroids.targets import find_voronoi_cells, region_m
 from napari_weak3d.methods.centroids.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import Prediction, Progress, Spacing, Volume
+from napari_weak3d.types import RELATIVE, Prediction, Progress, Spacing, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
+_IN_VOXELS = "the size of a voxel is known of {known} only: cells are taken to be as large, in voxels, as in training"
 _SURE = 0.5
 """A peak as high as this is a cell that was forgotten, even where all were clicked (ours)."""
 _APART = 1.0
@@ -62,6 +63,10 @@ def segment_volume(
         Per tile, then per response map. Send Stop to end early: what is not predicted yet comes out as background, and
         without all response maps there are none.
     """
+    notes = []
+    if (volume.unit == RELATIVE) != (scheme.unit == RELATIVE):
+        notes.append(_IN_VOXELS.format(known="the training images" if volume.unit == RELATIVE else "this image"))
+    volume = scheme.measure(volume)
     view = view_volume(volume)
     out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
     notices = ["segmenting"]
@@ -76,7 +81,11 @@ def segment_volume(
     centre, mask, inside = split_outputs(out)
     maps = Maps(centre, mask, inside, -sign * view.image[2 * scheme.look.channel])
     seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
-    prediction = replace(_make_prediction(maps, seeds, volume, scheme=scheme, config=config), least_score=threshold)
+    prediction = replace(
+        _make_prediction(maps, seeds, volume, scheme=scheme, config=config),
+        notes=tuple(notes),
+        least_score=threshold,
+    )
     if not config.responses:
         return prediction
     responses = np.empty(view.shape[1:], np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS, Learner
@@ -10,7 +11,16 @@ from napari_weak3d.methods.centroids.scheme import Scheme
 from napari_weak3d.methods.centroids.storage import Stored
 from napari_weak3d.methods.centroids.volumes import Annotated, choose_look, choose_merge_distance
 from napari_weak3d.nn.loop import Budget
+from napari_weak3d.nn.voxels import in_lengths_of
 from napari_weak3d.types import Sample
+
+
+def share_lengths(samples: Sequence[Sample], *, start: Stored | None) -> tuple[Sample, ...]:
+    """Give all samples the lengths of the first, or of the model to go on from: what one tells holds in all."""
+    first = samples[0].volume if start is None else start.scheme
+    return tuple(
+        replace(each, volume=in_lengths_of(each.volume, spacing=first.spacing, unit=first.unit)) for each in samples
+    )
 
 
 def make_scheme(samples: Sequence[Sample], annotated: Sequence[Annotated], *, start: Stored | None) -> Scheme:

@@ -24,7 +24,7 @@ def rank_slices(
     """
     assert isinstance(sample.annotation, Centroids)
     assert prediction.uncertainty is not None
-    spacing, depth = sample.volume.spacing, sample.volume.shape[0]
+    spacing, depth = scheme.measure(sample.volume).spacing, sample.volume.shape[0]
     peaks = scheme.find_peaks(prediction.images["centres"], spacing=spacing, threshold=_FAINTEST)
     places = np.arange(depth)
     worth = 1e-3 * prediction.uncertainty.mean(axis=(1, 2), dtype=np.float64)
