@@ -163,6 +163,14 @@ def test_cells_are_found_alike_where_a_size_of_voxels_is_known_in_training_only_
 
 
 @pytest.mark.slow
+def test_a_result_says_that_voxels_differ_from_those_of_training(trained, finish, sample):
+    other = replace(sample.volume, spacing=(2.0, 0.25, 0.25))
+    progress, prediction = finish(CentroidsModel.load(trained).predict(other))
+    assert prediction.notes == ("voxels differ 4 times from those of training: check the spacing",)
+    assert prediction.notes[0] in progress[0].message
+
+
+@pytest.mark.slow
 def test_volumes_of_one_training_that_know_no_unit_are_measured_in_voxels_of_the_first(make_learner, sample):
     first = replace(sample.volume, spacing=(0.2, 0.1, 0.1))
     samples = share_lengths([replace(sample, volume=first), replace(sample, volume=_plain(sample))], start=None)

@@ -64,14 +64,14 @@ def segment_volume(
         without all response maps there are none.
     """
     notes = []
+    if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
+        notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
     if (volume.unit == RELATIVE) != (scheme.unit == RELATIVE):
         notes.append(_IN_VOXELS.format(known="the training images" if volume.unit == RELATIVE else "this image"))
     volume = scheme.measure(volume)
     view = view_volume(volume)
     out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
-    notices = ["segmenting"]
-    if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
-        notices.append(f"segmenting; voxels differ {factor:.2g} times from those of training, check the spacing")
+    notices = ["; ".join(["segmenting", *notes])]
     for done, total in pair.predict(view.image, spacing=volume.spacing, out=out, on_shrink=notices.append):
         command = yield Progress(done, total, notices[-1])
         if isinstance(command, Stop):
