@@ -105,9 +105,16 @@ class Slices:
 
 @dataclass(frozen=True)
 class Centroids:
-    """One click per object: points_vox (N, 3) float, zyx, voxels, voxel centres at integers."""
+    """One click per object: points_vox (N, 3) float, zyx, voxels, voxel centres at integers.
+
+    Lists and whole numbers become float64.
+    """
 
     points_vox: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        points = np.asarray(self.points_vox, np.float64)
+        object.__setattr__(self, "points_vox", points if points.size else points.reshape(0, 3))
 
 
 @dataclass(frozen=True)

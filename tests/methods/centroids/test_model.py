@@ -41,12 +41,16 @@ def refusal(cells, config, tmp_path):
         ([[6, 14, 12]], None, ["only one click"]),
         ([[6, 14, 12], [6, 14, 50]], None, ["point 2", "x 50", "outside"]),
         ([[6, 14, 12], [6, 14, 26]], (0, 20), ["point 2", "region", "0:20"]),
+        ([[6, 14, 12], [6, float("nan"), 50]], None, ["point 2", "y nan", "not finite"]),
+        ([[6, 14, 12], [6, 14, float("-inf")]], None, ["point 2", "x -inf", "not finite"]),
+        ([[6, 14], [6, 50]], None, ["shape (2, 2)", "(N, 3)"]),
+        ([6.0, 14, 12], None, ["shape (3,)"]),
         ([[6, 14, 12], [2, 2, 2], [6.2, 13.9, 12.4]], None, ["points 1 and 3", "same voxel", "z 6, y 14, x 12"]),
     ],
 )
 def test_clicks_that_cannot_be_are_named(points, columns, parts, refusal):
     region = None if columns is None else ((0, 12), (0, 48), columns)
-    message = refusal(Centroids(np.array(points, float).reshape(-1, 3)), region)
+    message = refusal(Centroids(points), region)
     for part in parts:
         assert part in message
 
@@ -60,6 +64,16 @@ def test_the_clicks_of_a_volume_of_the_training_are_its_centres(trained, finish,
     assert sum(row.score == 1 for row in prediction.objects) == 3
     _, without = finish(model.predict(sample.volume, settings={"use_clicks": False}))
     assert all(row.score < 1 for row in without.objects)
+
+
+@pytest.mark.slow
+def test_clicks_may_be_lists_of_whole_numbers(config, finish, sample, tmp_path):
+    points = np.rint(sample.annotation.points_vox).astype(int).tolist()
+    job = CentroidsModel.fit([Sample(sample.volume, Centroids(points))], config=config(), folder=tmp_path / "model")
+    _, model = finish(job)
+    assert model.stored.clicks[0].points_vox.tolist() == points
+    _, prediction = finish(model.predict(sample.volume, clicks=Centroids(points)))
+    assert len(prediction.objects) >= 3
 
 
 @pytest.mark.slow

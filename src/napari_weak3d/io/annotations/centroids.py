@@ -95,11 +95,12 @@ def check_centroids(centroids: Centroids, volume: Volume) -> None:
     Raises
     ------
     AnnotationError
-        There is none, or one lies outside (the first is named).
+        There is none, they are no rows of z, y and x, or one is not finite or lies outside (the first is named).
     """
     points = centroids.points_vox
     if len(points) == 0:
         raise AnnotationError(f"there are no centroids for {volume.name}: click at least one object", value=0)
+    _check_numbers(points, volume)
     # voxel i covers i - 0.5 to i + 0.5
     outside = ((points < -0.5) | (points >= np.array(volume.shape) - 0.5)).any(axis=1)
     if outside.any():
@@ -135,6 +136,24 @@ def check_clicks(samples: Sequence[Sample]) -> None:
         )
 
 
+def _check_numbers(points: NDArray[np.float64], volume: Volume) -> None:
+    if points.ndim != 2 or points.shape[1] != len(AXES):
+        raise AnnotationError(
+            f"the centroids of {volume.name} have the shape {points.shape}: give a row of z, y and x for each object, "
+            "(N, 3)",
+            where="clicks",
+            value=points.shape,
+        )
+    strange = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(strange):
+        z, y, x = (float(part) for part in points[strange[0]])
+        raise AnnotationError(
+            f"point {strange[0] + 1} (z {z:g}, y {y:g}, x {x:g}) of {volume.name} is not finite: correct or remove it",
+            where="clicks",
+            value=(z, y, x),
+        )
+
+
 def _check_region(points: NDArray[np.float64], sample: Sample) -> None:
     if sample.region is None:
         return
@@ -156,9 +175,10 @@ def check_apart(centroids: Centroids, volume: Volume) -> None:
     Raises
     ------
     AnnotationError
-        Two do (the first pair is named).
+        Two do (the first pair is named), or they are no rows of z, y and x, or not finite.
     """
     points = centroids.points_vox
+    _check_numbers(points, volume)
     voxels, first, counts = np.unique(np.rint(points), axis=0, return_index=True, return_counts=True)
     if (counts > 1).any():
         at = int(np.flatnonzero(counts > 1)[0])
