@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from napari_weak3d.methods.centroids.scale import CellLook, fill_room, measure_cells
+from napari_weak3d.methods.centroids.scale import CellLook, answer_at, fill_room, measure_cells
 from napari_weak3d.methods.centroids.targets import nearest_neighbours
 
 
@@ -13,6 +14,22 @@ def balls(radius, *, spacing=(1.0, 1.0, 1.0), sign=1, shape=(40, 60, 60), n=4):
     distance = np.min([np.linalg.norm(places - centre, axis=-1) for centre in centres], axis=0)
     noise = np.random.default_rng(0).normal(0, 0.1, shape)
     return (sign * (distance <= radius) + noise).astype(np.float32)[None], centres / spacing
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.0, 1.0, 0.8)])
+@pytest.mark.parametrize("radius", [3.0, 9.0])
+def test_what_a_click_answers_is_what_the_filter_of_the_whole_volume_says_there(radius, spacing):
+    rng = np.random.default_rng(0)
+    values = rng.normal(1, 1, (14, 30, 40)).astype(np.float32)
+    clicks = rng.uniform(0, np.array(values.shape) - 1, (40, 3))
+    sigmas = [radius / np.sqrt(3) / along for along in spacing]
+    expected = np.zeros(values.shape)
+    for axis, sigma in enumerate(sigmas):
+        if sigma >= 0.6:
+            order = [2 if axis == each else 0 for each in range(3)]
+            expected -= sigma**2 * ndimage.gaussian_filter(values, sigmas, order=order, mode="nearest", truncate=3.0)
+    found = answer_at(values, clicks, radius=radius, spacing=spacing)
+    np.testing.assert_allclose(found, expected[tuple(np.rint(clicks).astype(int).T)], atol=1e-5)
 
 
 @pytest.mark.parametrize("radius", [4, 6, 9])
