@@ -183,7 +183,8 @@ def _cut_out(
         np.clip(np.arange(at - by, at + by + 1), 0, size - 1)
         for at, by, size in zip(place, reaches, values.shape, strict=True)
     )
-    return values[np.ix_(z, y, x)]
+    crop: NDArray[np.float32] = values[np.ix_(z, y, x)]
+    return crop
 
 
 def _answer_in(crop: NDArray[np.float32], kernels: Sequence[NDArray[np.float64]]) -> float:
