@@ -85,3 +85,11 @@ def make_learner(config, sample):
         return Learner(samples, scheme, settings, CPU, save_to=lambda learner: None, annotated=annotated)
 
     return make
+
+
+@pytest.fixture
+def learner(make_learner):
+    """A learner of the sample, ready for its first step."""
+    made = make_learner()
+    made.learn(without_held_out=False)
+    return made

@@ -13,13 +13,6 @@ from napari_weak3d.types import Sample
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def learner(make_learner):
-    made = make_learner()
-    made.learn(without_held_out=False)
-    return made
-
-
 def test_patches_are_a_few_objects_long_but_no_longer_than_the_volume(make_learner):
     assert make_learner(patch=0).patch.shape == (12, 48, 48)
     assert make_learner(patch=16).patch.shape[1:] == (16, 16)

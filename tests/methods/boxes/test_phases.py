@@ -13,13 +13,6 @@ from napari_weak3d.types import Sample
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def learner(make_learner):
-    made = make_learner()
-    made.learn(without_held_out=False)
-    return made
-
-
 def as_boxes(shown, *, foreground):
     """Every object fills its box."""
     annotated = shown.annotated
