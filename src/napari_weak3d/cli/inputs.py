@@ -193,8 +193,8 @@ def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
         find_masks,
         find_repeated,
         find_spilled,
+        name_spilled,
         read_boxes,
-        tell_share,
     )
 
     if path.suffix.lower() != ".csv":
@@ -207,10 +207,9 @@ def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
             f"masks named in {path.name}: {n_named}; without --masks {beside} none is learned from", stacklevel=2
         )
     if spilled := find_spilled(boxes):
-        told = ", ".join(f"{row + 1} ({tell_share(share)})" for row, share in spilled[:5])
+        told = name_spilled([(row + 1, share) for row, share in spilled])
         warnings.warn(
-            f"masks in {masks} reach out of their boxes in {path.name}: {told}{', ...' if len(spilled) > 5 else ''}; "
-            "correct the boxes or the masks",
+            f"masks in {masks} reach out of their boxes in {path.name}: {told}; correct the boxes or the masks",
             stacklevel=2,
         )
     if len(repeated := find_repeated(boxes.corners, boxes.classes)):

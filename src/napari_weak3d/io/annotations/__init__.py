@@ -6,8 +6,8 @@ from napari_weak3d.io.annotations.boxes import (
     check_drawn,
     find_spilled,
     lie_in_region,
+    name_spilled,
     read_boxes,
-    tell_share,
     write_boxes,
 )
 from napari_weak3d.io.annotations.centroids import (
@@ -33,12 +33,12 @@ __all__ = [
     "find_spilled",
     "lie_in_region",
     "masks_path",
+    "name_spilled",
     "parse_annotated",
     "read_boxes",
     "read_centroids",
     "read_centroids_and_columns",
     "read_slices",
-    "tell_share",
     "write_boxes",
     "write_centroids",
     "write_slices",

@@ -19,6 +19,8 @@ _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 _LENGTHS = ("depth", "height", "width")
 _MOST_OUTSIDE = 0.5
 """Share of a mask that may lie outside its box: with more it is rather the mask of another (ours)."""
+_MOST_NAMED = 5
+"""Boxes that a message names."""
 
 
 def read_boxes(
@@ -290,7 +292,7 @@ def _check_masks_inside(boxes: Boxes, *, name: str, mask_name: str) -> None:
         if share <= _MOST_OUTSIDE:
             continue
         (z0, y0, x0), (z1, y1, x1) = boxes.corners[row].tolist()
-        much = "the mask" if share == 1 else f"{tell_share(share)} of the mask"
+        much = "the mask" if share == 1 else f"{_tell_share(share)} of the mask"
         raise AnnotationError(
             f"{much} of box {row + 1} in {name} lies outside of it (z {z0} to {z1}, y {y0} to {y1}, x {x0} to {x1}): "
             f"check its mask_id and {mask_name}",
@@ -326,6 +328,12 @@ def find_spilled(boxes: Boxes) -> list[tuple[int, float]]:
     return found
 
 
-def tell_share(share: float) -> str:
+def name_spilled(spilled: Sequence[tuple[int, float]]) -> str:
+    """Name boxes and the shares of their masks that lie outside, the first few: "2 (12 %), 7 (less than 1 %)"."""
+    named = [f"{box} ({_tell_share(share)})" for box, share in spilled[:_MOST_NAMED]]
+    return ", ".join([*named, "..."] if len(spilled) > _MOST_NAMED else named)
+
+
+def _tell_share(share: float) -> str:
     """Say which part of something: "12 %", "less than 1 %"."""
     return f"{share:.0%}".replace("%", " %") if share >= 0.01 else "less than 1 %"

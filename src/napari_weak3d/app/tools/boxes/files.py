@@ -18,14 +18,11 @@ from napari_weak3d.io.annotations import (
     find_repeated,
     find_spilled,
     masks_path,
+    name_spilled,
     read_boxes,
-    tell_share,
     write_boxes,
 )
 from napari_weak3d.types import Boxes, Spacing, Volume
-
-_MOST_NAMED = 5
-"""Boxes that a message names."""
 
 
 def import_boxes(session: BoxSession, path: Path) -> str:
@@ -151,10 +148,8 @@ def _take_masks(session: BoxSession, boxes: Boxes, corners: Corners, ids: NDArra
         said.append(f"{count_masks(n_covered)} left out: other masks fill the place.")
     if n_hidden:
         said.append(f"{_count_voxels(n_hidden)} of masks left out: other masks are there.")
-    if spilled := [(ids[row], share) for row, share in find_spilled(boxes) if ids[row] in done]:
-        told = ", ".join(f"{box_id} ({tell_share(share)})" for box_id, share in spilled[:_MOST_NAMED])
-        more = ", ..." if len(spilled) > _MOST_NAMED else ""
-        said.append(f"Masks cut where they reach out of their boxes: {told}{more}.")
+    if spilled := [(int(ids[row]), share) for row, share in find_spilled(boxes) if ids[row] in done]:
+        said.append(f"Masks cut where they reach out of their boxes: {name_spilled(spilled)}.")
     return _Masks(done, join(patches), said)
 
 
