@@ -1,5 +1,6 @@
 """Training on clicks: who learns what and when, and what happens when memory runs out or clicks change."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,16 @@ import pytest
 import torch
 
 from napari_weak3d.errors import ConfigError
+from napari_weak3d.messages import Stop
 from napari_weak3d.methods.centroids import learner as learner_module
 from napari_weak3d.methods.centroids import volumes
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
 from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.phases import train
 from napari_weak3d.methods.centroids.refine import refinement_loss
+from napari_weak3d.methods.centroids.scheme import Calibration
 from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
+from napari_weak3d.nn.loop import Budget
 from napari_weak3d.nn.member import Member
 from napari_weak3d.nn.sampling import draw_batch
 from napari_weak3d.types import Centroids, Sample
@@ -120,6 +125,56 @@ def test_masks_are_made_around_the_peaks_that_are_nearest_to_clicks(make_learner
     np.testing.assert_allclose(settled.points_vox[0], annotated.points_vox[0] + np.array([0, 1, 1]))
     np.testing.assert_allclose(settled.points_vox[1:], annotated.points_vox[1:])
     assert settled.cells.owner[tuple(np.rint(settled.points_vox[0]).astype(int))] == 0
+
+
+def test_new_clicks_are_moved_to_the_middles_that_the_first_network_saw_and_forgotten_cells_stay_left_out(
+    make_learner, sample
+):
+    learner = make_learner(centre_clicks=False)
+    middles = sample.annotation.points_vox
+    # the fourth is no cell of the clicks
+    learner.peaks = [Peaks(np.concatenate([middles, [[6.0, 42, 6]]]), np.array([0.9, 0.9, 0.9, 0.8]))]
+    learner.hears = True
+    learner.annotated = [replace(learner.annotated[0], look=replace(learner.annotated[0].look, radius=7.0))]
+    learner.learn_centres(without_held_out=False)
+    learner.settle()
+    learner.learn_masks()
+    several = np.concatenate([middles + np.array([0, 2.0, 2.0]), [[2.0, x, 44] for x in (4, 12, 20, 28)]])
+    learner.take((Sample(sample.volume, Centroids(several)),))
+    np.testing.assert_allclose(learner.settled[0].points_vox[:3], middles)
+    np.testing.assert_allclose(learner.settled[0].points_vox[3:], several[3:])
+    assert learner.annotated[0].forgotten.points_vox.tolist() == [[6, 42, 6]]
+    assert learner._lessons[MASKS].sources[0].labels[6, 42, 6] == -1
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.9])
+def test_a_training_that_goes_on_sees_again_what_its_first_network_had_seen(
+    fraction, make_learner, sample, finish, monkeypatch
+):
+    learner = make_learner(centre_clicks=False)
+    learner.calibration = Calibration(0.25, held_out_f1=0.9)
+    moved = sample.annotation.points_vox + np.array([0, 1.0, 0])
+
+    def find(self, centre_map, **options):
+        return Peaks(moved, np.array([0.9, 0.9, 0.9]))
+
+    monkeypatch.setattr("napari_weak3d.methods.centroids.scheme.Scheme.find_peaks", find)
+    seen = []
+    monkeypatch.setattr(learner, "learn_centres", lambda **_: seen.append([s.points_vox for s in learner.settled]))
+    budget = Budget(60, steps=10)
+    budget.skip(fraction)
+    progress = next(train(learner, budget))
+    assert progress.message.startswith("finding centres")
+    finish(train(learner, budget), Stop())
+    assert not seen
+    with suppress(KeyError):  # no lesson to go on with
+        finish(train(learner, budget))
+    settled = seen[0]
+    assert learner.hears
+    if fraction < learner.config.centre_share:
+        assert settled == []
+    else:
+        np.testing.assert_allclose(settled[0], moved)
 
 
 def test_transmitted_light_is_not_turned_upside_down(make_learner, monkeypatch):

@@ -15,12 +15,21 @@ from torch.nn import functional as F
 from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
 from napari_weak3d.methods.centroids.holding_out import USUAL, choose_held_out
 from napari_weak3d.methods.centroids.networks import Pair, build_nets
+from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.previewing import preview_slice
 from napari_weak3d.methods.centroids.pseudo import N_CLASSES
 from napari_weak3d.methods.centroids.refine import focal_loss, refinement_loss
+from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.scheme import Calibration, Scheme
 from napari_weak3d.methods.centroids.targets import weigh_cells
-from napari_weak3d.methods.centroids.volumes import Annotated, annotate, make_labels, view_volume
+from napari_weak3d.methods.centroids.volumes import (
+    Annotated,
+    annotate,
+    find_forgotten,
+    make_labels,
+    settle_clicks,
+    view_volume,
+)
 from napari_weak3d.nn.augment import Augmentation
 from napari_weak3d.nn.checkpoint import LogRow
 from napari_weak3d.nn.device import is_out_of_memory
@@ -54,6 +63,8 @@ _BALANCE = 0.25
 """How far rare classes of the mask count more (ours; 0 not at all, 1 as much as all others)."""
 _FREEZE_NORMS_AT = 0.4
 """Part of a network's training after which it learns with the statistics it will predict with (ours, measured)."""
+_FORGOTTEN = 0.5
+"""Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
 CENTRES, MASKS = 0, 1
 """Number of the network."""
 
@@ -84,6 +95,10 @@ class Learner:
     calibration: Calibration | None = None
     f1_held_out: tuple[NDArray[np.float64], int] | None = None
     """Marker F1 at each threshold in question, and number of clicks, once they were scored."""
+    peaks: list[Peaks] = field(default_factory=list)
+    """Of each volume, as the first network saw it last; none before it was asked."""
+    hears: bool = False
+    """Whether the first network is good enough to say that cells were forgotten."""
     settled: list[Annotated] = field(default_factory=list)
     """With clicks in the middle of their cells; none as long as the first network has not said where that is."""
     responses: list[NDArray[np.float32]] = field(default_factory=list)
@@ -154,6 +169,23 @@ class Learner:
         spots = find_spots(sources, n_classes=N_CLASSES)
         weights = balance_classes(torch.tensor(spots.counts), strength=_BALANCE).to(self.compute.device)
         self._lessons[MASKS] = Lesson(sources, spots, weights)
+
+    def leave_out_forgotten(self) -> None:
+        """Teach nothing around what the first network takes for cells without a click, where it is heard."""
+        if self.hears:
+            self.annotated = [
+                replace(each, forgotten=find_forgotten(each, peaks.above(_FORGOTTEN)))
+                for each, peaks in zip(self.annotated, self.peaks, strict=True)
+            ]
+
+    def settle(self, *, looks: Sequence[CellLook | None] = ()) -> None:
+        """Move clicks to the middles that the first network saw; cells are measured there again, without looks."""
+        self.settled = [
+            settle_clicks(each, peaks.above(self.peak_threshold), config=self.config, look=look)
+            for each, peaks, look in zip(
+                self.annotated, self.peaks, looks or (None,) * len(self.annotated), strict=True
+            )
+        ]
 
     # ---- steps
 
@@ -296,7 +328,9 @@ class Learner:
             annotate(sample, old.view, config=self.config, look=old.look)
             for sample, old in zip(self.samples, self.annotated, strict=True)
         ]
-        self.settled = []
+        self.leave_out_forgotten()
+        if self.settled:
+            self.settle(looks=[each.look for each in self.settled])
         self.responses = []  # of other clicks: tracing them again would hold up whoever corrects
         self.learn_centres(without_held_out=self.calibration is None)
         if MASKS in self._lessons:

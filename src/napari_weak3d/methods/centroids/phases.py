@@ -20,7 +20,6 @@ from napari_weak3d.methods.centroids.networks import N_OUTPUTS
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.responding import respond
 from napari_weak3d.methods.centroids.scheme import Calibration
-from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
 from napari_weak3d.nn.loop import Budget, Job, save_or_say, talk, train_loop
 from napari_weak3d.types import Progress
 
@@ -32,8 +31,6 @@ _WORTH_HEARING = 0.8
 """Least F1 on held-out clicks from which on a network may say that cells were forgotten (ours)."""
 _DOUBLES = 0.05
 """Share of clicked cells with several peaks from which on such peaks are joined (ours, measured)."""
-_FORGOTTEN = 0.5
-"""Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
 
 
 def train(learner: Learner, budget: Budget) -> Job:
@@ -41,13 +38,8 @@ def train(learner: Learner, budget: Budget) -> Job:
     config = learner.config
     until = 1.0 if config.steps else 1 - min(0.05, _WRITING_S / (60 * config.minutes))
     share = config.centre_share
-    if learner.calibration is None:
-        learner.learn_centres(without_held_out=True)
-        if (yield from train_loop(learner, budget=budget, until=_SCORED_AT * share)):
-            return True
-        if (yield from _score(learner, budget)):
-            return True
-        save_or_say(learner, budget.fraction)  # now with a score
+    if (yield from (_learn_first if learner.calibration is None else _look_again)(learner, budget)):
+        return True
     learner.learn_centres(without_held_out=False)
     if budget.fraction < share:
         if (yield from train_loop(learner, budget=budget, until=share)):
@@ -60,6 +52,17 @@ def train(learner: Learner, budget: Budget) -> Job:
     return (yield from train_loop(learner, budget=budget, until=until))
 
 
+def _learn_first(learner: Learner, budget: Budget) -> Job:
+    """Learn centres with some clicks held out, and score these."""
+    learner.learn_centres(without_held_out=True)
+    if (yield from train_loop(learner, budget=budget, until=_SCORED_AT * learner.config.centre_share)):
+        return True
+    if (yield from _score(learner, budget)):
+        return True
+    save_or_say(learner, budget.fraction)  # now with a score
+    return False
+
+
 def _score(learner: Learner, budget: Budget) -> Job:
     """Score held-out clicks, and look for cells that were forgotten."""
     found = yield from _find_peaks(learner, budget, message="scoring held-out clicks")
@@ -69,11 +72,21 @@ def _score(learner: Learner, budget: Budget) -> Job:
     threshold = choose_threshold([(f1, count)])
     score = float(np.interp(threshold, THRESHOLDS, f1)) if count else None
     learner.calibration = Calibration(threshold, score)
-    if count and f1.max() >= _WORTH_HEARING:
-        learner.annotated = [
-            replace(each, forgotten=find_forgotten(each, peaks.above(_FORGOTTEN)))
-            for each, peaks in zip(learner.annotated, found, strict=True)
-        ]
+    learner.peaks, learner.hears = found, bool(count and f1.max() >= _WORTH_HEARING)
+    learner.leave_out_forgotten()
+    return False
+
+
+def _look_again(learner: Learner, budget: Budget) -> Job:
+    """See again what the first network of an earlier run had seen: cells without click, and middles of the others."""
+    found = yield from _find_peaks(learner, budget, message="finding centres")
+    if found is None:
+        return True
+    assert learner.calibration is not None
+    learner.peaks, learner.hears = found, (learner.calibration.held_out_f1 or 0) >= _WORTH_HEARING
+    learner.leave_out_forgotten()
+    if budget.fraction >= learner.config.centre_share:
+        learner.settle()
     return False
 
 
@@ -90,10 +103,8 @@ def _settle_threshold(learner: Learner, budget: Budget) -> Job:
     threshold = choose_threshold(curves)
     learner.calibration = replace(learner.calibration, peak_threshold=threshold)
     learner.scheme = replace(learner.scheme, joins=share_of_doubles(scored, threshold=threshold) > _DOUBLES)
-    learner.settled = [
-        settle_clicks(each, peaks.above(threshold), config=learner.config)
-        for each, peaks in zip(learner.annotated, found, strict=True)
-    ]
+    learner.peaks = found
+    learner.settle()
     return False
 
 

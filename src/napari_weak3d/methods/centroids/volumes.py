@@ -218,7 +218,9 @@ def look_at(
     return fill_room(look, image, points_vox, spacing=spacing)
 
 
-def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig) -> Annotated:
+def settle_clicks(
+    annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig, look: CellLook | None = None
+) -> Annotated:
     """Move each click to the middle of its cell, as the first network sees it (ours).
 
     Masks are first made of what lies around clicks; a click of a human hand may lie on a membrane. The paper's pseudo
@@ -229,6 +231,8 @@ def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig
     peaks
         Sure ones of the whole volume. A click takes the highest of those that are nearer to it than to others and
         within a cell's radius; without one it stays.
+    look
+        Of the cells; None: it is measured there.
     """
     points, spacing = annotated.points_vox.copy(), np.array(annotated.spacing)
     if len(peaks):
@@ -237,7 +241,7 @@ def settle_clicks(annotated: Annotated, peaks: Peaks, *, config: CentroidsConfig
             if apart[row] <= annotated.look.radius:
                 points[nearest[row]] = peaks.points_vox[row]
     cells = find_voronoi_cells(points, shape=annotated.shape, spacing=annotated.spacing)
-    return replace(annotated, points_vox=points, cells=cells, look=look_again(annotated, points, config=config))
+    return replace(annotated, points_vox=points, cells=cells, look=look or look_again(annotated, points, config=config))
 
 
 def look_again(annotated: Annotated, points_vox: NDArray[np.float64], *, config: CentroidsConfig) -> CellLook:
