@@ -47,7 +47,21 @@ def test_masks_that_are_trusted_are_learned_from(learner, told):
     assert lesson.has_mask.all()
     assert set(np.unique(lesson.masks)) == {0, 1, 2, 3}
     assert not learner.annotated[0].has_mask.all(), "what was given stays what it was"
-    assert learner.step(0.5)["mask loss"] > 0
+    assert learner._lessons[0].given.tolist() == learner.annotated[0].has_mask.tolist()
+
+
+def test_completed_masks_teach_maps_and_not_the_mask_head(make_learner, sample, told):
+    boxed = replace(sample.annotation, masks=np.where(sample.annotation.masks == 2, 2, 0).astype(np.int32))
+    only_second = Sample(sample.volume, replace(boxed, has_mask=np.array([False, True, False])))
+    learner = make_learner([only_second], patch=0)
+    told(trusted=True)
+    complete(learner)
+    learner.learn(without_held_out=False)
+    given = learner._lessons[0]
+    learner._lessons = [replace(given, given=np.zeros(3, bool))]
+    metrics = learner.step(0.5)
+    assert metrics["mask loss"] == 0
+    assert metrics["map loss"] > 0
 
 
 def test_masks_that_are_not_trusted_are_not(learner, told):

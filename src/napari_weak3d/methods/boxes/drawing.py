@@ -37,11 +37,22 @@ _ALIKE = 1.3
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What is learned of a volume: where what is no box is background, and which boxes (N,) are learned."""
+    """What is learned of a volume.
+
+    Attributes
+    ----------
+    annotated
+        The volume; masks may have been completed.
+    region
+        Where what is no box is background.
+    learned, given
+        (N,) which boxes are learned, and which of the masks were given.
+    """
 
     annotated: Annotated
     region: Region
     learned: NDArray[np.bool_]
+    given: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +65,8 @@ class PatchTruth:
         (K, 2, 3) float32, voxels of the patch; they may reach beyond it.
     classes, ids
         (K,) int64; ids are those of the labels of the patch.
-    has_mask, learned
-        (K,) bool; what is not learned is no background either.
+    has_mask, given, learned
+        (K,) bool; of masks some may be given and others completed; what is not learned is no background either.
     grid
         Where each voxel of the patch comes from.
     region
@@ -66,6 +77,7 @@ class PatchTruth:
     classes: Tensor
     ids: Tensor
     has_mask: Tensor
+    given: Tensor
     learned: Tensor
     grid: Grid
     region: Region
@@ -111,13 +123,16 @@ class BoxBatch:
     truth: tuple[PatchTruth, ...]
 
 
-def make_lesson(annotated: Annotated, *, region: Region | None = None) -> Lesson:
-    """Learn what has its centre in a region; None: where boxes are complete.
+def make_lesson(
+    annotated: Annotated, *, region: Region | None = None, given: NDArray[np.bool_] | None = None
+) -> Lesson:
+    """Learn what has its centre in a region; None: where boxes are complete. Masks are given, unless it is said which.
 
     Boxes beside the place where they are complete are objects all the same, and learned as such.
     """
     where = annotated.known if region is None else region
-    return Lesson(annotated, where, annotated.lie_in(where) | ~annotated.lie_in(annotated.known))
+    learned = annotated.lie_in(where) | ~annotated.lie_in(annotated.known)
+    return Lesson(annotated, where, learned, annotated.has_mask if given is None else given)
 
 
 def draw_boxed_batch(
@@ -158,6 +173,7 @@ def _draw_patch(
         torch.from_numpy(annotated.classes[rows]),
         torch.from_numpy(rows + 1),
         torch.from_numpy(annotated.has_mask[rows]),
+        torch.from_numpy(lesson.given[rows]),
         torch.from_numpy(lesson.learned[rows]),
         grid,
         lesson.region,

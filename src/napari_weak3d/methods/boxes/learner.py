@@ -100,8 +100,14 @@ class Learner:
     def learn(self, *, without_held_out: bool) -> None:
         """Prepare what is drawn from."""
         self._lessons = [
-            make_lesson(each, region=split.learned if without_held_out and split is not None else None)
-            for each, split in zip(self.completed or self.annotated, self.held_out, strict=True)
+            make_lesson(
+                each,
+                region=split.learned if without_held_out and split is not None else None,
+                given=original.has_mask,
+            )
+            for each, original, split in zip(
+                self.completed or self.annotated, self.annotated, self.held_out, strict=True
+            )
         ]
         if self.config.voxel_maps:
             self._map_weights = weigh_voxels(self._lessons, flat=self._flat)

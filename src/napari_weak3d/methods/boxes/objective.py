@@ -161,9 +161,11 @@ class Objective:
         return mask_loss(logits.float(), crops, has_mask=torch.ones_like(rois.ids, dtype=torch.bool))
 
     def _choose_rois(self, out: Outputs, matched: Sequence[_Matched], anchors: Tensor) -> _Rois:
-        """Choose boxes of objects with a mask: true ones, jittered, and as many as the network itself finds.
+        """Choose boxes of objects with a given mask: true ones, jittered, and as many as the network itself finds.
 
-        Objects without a mask would get a gradient of exactly zero: their masks are not computed.
+        Completed masks teach the maps what objects look like; where these end they only guess, which made this head
+        worse (SEG .72 instead of .74 of round cells that touch, measured). Objects without a mask would get a gradient
+        of exactly zero: their masks are not computed.
         """
         parts = [self._choose_of_patch(number, out, each, anchors) for number, each in enumerate(matched)]
         boxes, ids, image = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -174,7 +176,7 @@ class Objective:
         self, number: int, out: Outputs, matched: _Matched, anchors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         truth = self.batch.truth[number]
-        masked = truth.has_mask.to(anchors.device)[matched.rows].nonzero()[:, 0]
+        masked = truth.given.to(anchors.device)[matched.rows].nonzero()[:, 0]
         jittered = jitter_boxes(matched.boxes[masked], share=self.config.roi_jitter, rng=self.rng)
         telling = [self._draw_telling(matched.anchors, int(row)) for row in masked]
         found = torch.tensor([at for at in telling if at >= 0], dtype=torch.int64, device=anchors.device)
