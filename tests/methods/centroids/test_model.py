@@ -212,6 +212,21 @@ def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("scale", "learns_size"), [(0.8, True), (0.3, False)])
+def test_a_model_that_goes_on_with_smaller_cells_knows_how_large_they_are(
+    scale, learns_size, trained, config, sample, finish, tmp_path
+):
+    """As far as its networks can: where cells are so small that these would be built otherwise, it does not."""
+    z, y, x = (along * scale for along in sample.volume.spacing)
+    small = Sample(replace(sample.volume, spacing=(z, y, x)), sample.annotation)
+    start = CentroidsModel.load(trained)
+    _, model = finish(CentroidsModel.fit([small], config=config(), folder=tmp_path / "new", start=start))
+    before, after = start.stored.scheme, model.stored.scheme
+    assert after.look.radius == pytest.approx((scale if learns_size else 1) * before.look.radius, rel=0.02)
+    assert after.merge_distance < 0.9 * before.merge_distance
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["scheme", "clicks", "config"])
 def test_a_description_without_a_part_is_refused(part, trained, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "model")

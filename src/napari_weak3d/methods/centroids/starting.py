@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS, Learner
+from napari_weak3d.methods.centroids.networks import choose_stem
 from napari_weak3d.methods.centroids.scheme import Scheme
 from napari_weak3d.methods.centroids.storage import Stored
 from napari_weak3d.methods.centroids.volumes import Annotated, choose_look, choose_merge_distance
@@ -24,7 +25,7 @@ def share_lengths(samples: Sequence[Sample], *, start: Stored | None) -> tuple[S
 
 
 def make_scheme(samples: Sequence[Sample], annotated: Sequence[Annotated], *, start: Stored | None) -> Scheme:
-    """Settle the frame that all samples share; that of the model to go on from, where there is one.
+    """Settle the frame that all samples share; that of the model to go on from, where its training was not finished.
 
     Raises
     ------
@@ -44,7 +45,12 @@ def make_scheme(samples: Sequence[Sample], annotated: Sequence[Annotated], *, st
                 where="from",
                 option="without --from",
             )
-        return start.scheme
+        if start.resume is not None:
+            return start.scheme
+        # What is learned now may have other cells than what was learned then.
+        scheme = replace(start.scheme, merge_distance=choose_merge_distance(annotated), joins=False)
+        seen = replace(scheme, look=choose_look(annotated))
+        return seen if choose_stem(seen) == choose_stem(scheme) else scheme  # weights fit one stem
     return Scheme(first.n_channels, first.spacing, first.unit, choose_look(annotated), choose_merge_distance(annotated))
 
 
