@@ -161,7 +161,7 @@ def read_sample(
         if kind == "Boxes":
             weak_labels = _read_boxes(annotation, volume, masks=masks)
         else:
-            weak_labels = read_clicks(annotation, volume=volume)
+            weak_labels = read_clicks(annotation, volume=volume, needs_some=False)  # a training asks for some
     if region is not None:
         _check_region(region, volume=volume)
     return Sample(volume, weak_labels, region)
@@ -218,14 +218,15 @@ def _read_boxes(path: Path, volume: Volume, *, masks: Path | None) -> Boxes:
     return boxes
 
 
-def read_clicks(path: Path, *, volume: Volume) -> Centroids:
-    """Read clicks and check that they lie in the volume, each on a voxel of its own."""
+def read_clicks(path: Path, *, volume: Volume, needs_some: bool = True) -> Centroids:
+    """Read clicks and check that they lie in the volume, each on a voxel of its own; none may do."""
     from napari_weak3d.io.annotations import check_apart, check_centroids, read_centroids
 
     if path.suffix.lower() != ".csv":
         raise AnnotationError(f"{path} is no .csv: clicks come as a table of z, y, x", where=str(path))
     clicks = read_centroids(path)
-    check_centroids(clicks, volume)
+    if needs_some or len(clicks.points_vox):
+        check_centroids(clicks, volume)
     check_apart(clicks, volume)
     return clicks
 
