@@ -16,8 +16,8 @@ _CHUNK = 2_000_000
 _TOP = 0.7
 """Above this value the focal loss acts; the text's number."""
 _MOST_WEIGHT = 4.0
-_SHARPEST_VOX = 1.0
-"""The map is above ``_TOP`` at least this far from a click, in voxels of the finest axis: 2 across (ours)."""
+_SHARPEST_VOX, _JUST_ABOVE = 1.0, 0.01
+"""The map is this much above ``_TOP`` so far from a click, in voxels of the finest axis: 2 across (ours)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def make_centre_map(cells: VoronoiCells, *, reach: float, sharpness: float, spac
     ----------
     BFS-Net, equation 1; the text calls it Gaussian, the formula is linear in D, and is what we keep.
     """
-    k = min(sharpness, -np.log(_TOP) * reach / (_SHARPEST_VOX * min(spacing)))
+    k = min(sharpness, -np.log(_TOP + _JUST_ABOVE) * reach / (_SHARPEST_VOX * min(spacing)))
     falling = np.exp(np.float32(-k / reach) * cells.distance)
     near = cells.distance <= reach
     at_click = cells.distance <= 0.5 * min(spacing)
