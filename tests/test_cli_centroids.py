@@ -48,6 +48,8 @@ def test_train_segment_evaluate_suggest_go_through(capsys):
     assert run("suggest model cells.tif --annotation clicks.csv -n 2 --json") == 0
     assert len(json.loads(capsys.readouterr().out)["slices"]) == 2
     assert run("suggest model cells.tif") == 0
+    Path("nothing.csv").write_text("z,y,x\n")
+    assert run("suggest model cells.tif --annotation nothing.csv") == 0
 
 
 @pytest.mark.slow
@@ -66,6 +68,8 @@ def test_clicks_of_a_file_are_the_centres():
         ("z,y,x\n3,6,6\n", ["only one click"]),
         ("z,y,x\n3,6,6\n9,6,6\n", ["point 2", "z 9", "outside"]),
         ("z,y,x\n3,6,6\n3.2,6.1,5.9\n", ["points 1 and 2", "same voxel"]),
+        ("z,y,x\n3,4.5,6\n3,5.4,6\n", ["points 1 and 2", "same voxel", "y 5"]),
+        ("z,y,x\n", ["there are no centroids", "click at least one"]),
         ("a,b,c\n3,6,6\n", ["no column z", "a,b,c"]),
         ("z;y;x\n3,5;6;6\n", ["not separated by commas"]),
         ("z,y,x\n3,5,6,0,6,0\n", ["line 2", "6 cells", "points"]),

@@ -6,7 +6,7 @@ spacing where it says so. The centre of voxel i lies at coordinate i.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -115,6 +115,15 @@ class Centroids:
     def __post_init__(self) -> None:
         points = np.asarray(self.points_vox, np.float64)
         object.__setattr__(self, "points_vox", points if points.size else points.reshape(0, 3))
+
+
+def nearest_voxels(points_vox: NDArray[Any], *, shape: Sequence[int] | None = None) -> NDArray[np.int64]:
+    """Give the voxel that holds each point (..., 3); in a ``shape`` (Z, Y, X), the nearest inside, for points outside.
+
+    The voxel at 3 goes from 2.5 to below 3.5. (Rounding half to even would make some voxels wider than others.)
+    """
+    voxels = np.floor(np.asarray(points_vox) + 0.5).astype(np.int64)
+    return voxels if shape is None else np.clip(voxels, 0, np.array(shape) - 1)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from napari_weak3d import samples
 from napari_weak3d.io.annotations import write_boxes, write_centroids, write_slices
 from napari_weak3d.samples import SyntheticSample
-from napari_weak3d.types import Annotation, Boxes, Centroids, IntLabels, SliceIndex
+from napari_weak3d.types import Annotation, Boxes, Centroids, IntLabels, SliceIndex, nearest_voxels
 
 SLICES_PER_AXIS = (3, 0, 0)
 MASKED = 0.2
@@ -86,7 +86,7 @@ _WEAKEN: Mapping[str, Callable[[SyntheticSample, Path], WeakLabels]] = {
 def _draw_clicks(clicks: Centroids, plane: int, like: IntLabels) -> IntLabels:
     """Crosses at the clicks near a slice; each keeps its number in neighbouring slices, and so its colour."""
     look = np.zeros_like(like)
-    for number, (z, y, x) in enumerate(np.rint(clicks.points_vox).astype(int).tolist(), start=1):
+    for number, (z, y, x) in enumerate(nearest_voxels(clicks.points_vox).tolist(), start=1):
         if abs(z - plane) <= _ARM:
             look[max(0, y - _ARM) : y + _ARM + 1, x] = number
             look[y, max(0, x - _ARM) : x + _ARM + 1] = number

@@ -10,7 +10,7 @@ from scipy import ndimage as ndi
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.metrics import compact_ids
-from napari_weak3d.types import Boxes, Centroids, PaintClass, SliceIndex, Slices
+from napari_weak3d.types import Boxes, Centroids, PaintClass, SliceIndex, Slices, nearest_voxels
 
 OBJECT_CLASSES = (
     PaintClass(value=0, name="background", color="#000000", background=True),
@@ -150,7 +150,7 @@ def _middle(compact: NDArray[np.int32], box: tuple[slice, ...], *, number: int) 
     """(3,) centre of mass, or the object's voxel nearest to it if the centre lies in no voxel of the object."""
     voxels = _voxels(compact, box, number=number)
     centre = voxels.mean(axis=0)
-    if compact[tuple(np.rint(centre).astype(int))] == number:
+    if compact[tuple(nearest_voxels(centre))] == number:
         return np.asarray(centre, dtype=np.float64)
     nearest = ((voxels - centre) ** 2).sum(axis=1).argmin()
     return np.asarray(voxels[nearest], dtype=np.float64)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_weak3d.methods.centroids.config import Landscape
-from napari_weak3d.methods.centroids.instances import Maps, find_instances, nearest_voxel
+from napari_weak3d.methods.centroids.instances import Maps, find_instances
 from napari_weak3d.methods.centroids.peaks import Peaks
 
 ONES = (1.0, 1.0, 1.0)
@@ -62,7 +62,3 @@ def test_every_centre_has_an_object_however_small_cells_are():
 
 def test_without_centres_there_is_nothing():
     assert not find_instances(two_cells(), seeds(), radius=3, landscape=Landscape.PATHS, spacing=ONES).any()
-
-
-def test_a_point_outside_has_the_nearest_voxel():
-    assert nearest_voxel(np.array([-3, 1.6, 9]), shape=(4, 4, 4)) == (0, 2, 3)

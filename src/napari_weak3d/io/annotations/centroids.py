@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.tables import read_table, write_table
-from napari_weak3d.types import AXES, Centroids, Sample, Volume
+from napari_weak3d.types import AXES, Centroids, Sample, Volume, nearest_voxels
 
 _NAPARI_AXES = ("axis-0", "axis-1", "axis-2")
 _NAPARI_INDEX = "index"
@@ -179,10 +179,11 @@ def check_apart(centroids: Centroids, volume: Volume) -> None:
     """
     points = centroids.points_vox
     _check_numbers(points, volume)
-    voxels, first, counts = np.unique(np.rint(points), axis=0, return_index=True, return_counts=True)
+    at_voxel = nearest_voxels(points)
+    voxels, first, counts = np.unique(at_voxel, axis=0, return_index=True, return_counts=True)
     if (counts > 1).any():
         at = int(np.flatnonzero(counts > 1)[0])
-        rows = np.flatnonzero((np.rint(points) == voxels[at]).all(axis=1)) + 1
+        rows = np.flatnonzero((at_voxel == voxels[at]).all(axis=1)) + 1
         z, y, x = (int(part) for part in voxels[at])
         raise AnnotationError(
             f"points {rows[0]} and {rows[1]} of {volume.name} lie on the same voxel (z {z}, y {y}, x {x}): remove one",

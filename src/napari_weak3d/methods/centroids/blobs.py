@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_weak3d.methods.centroids.peaks import Peaks, find_peaks
 from napari_weak3d.methods.centroids.scale import CellLook
-from napari_weak3d.types import Spacing
+from napari_weak3d.types import Spacing, nearest_voxels
 
 _LEAST = 0.5
 """Of what clicked cells answer, in the median, that a blob has to (ours)."""
@@ -77,7 +77,7 @@ def find_alike(
     Centres, the strongest first, with scores in 0..1: 1 answers as much as a clicked cell. Where clicked cells answer
     nothing, none.
     """
-    rows = np.clip(np.rint(points_vox).astype(int), 0, np.array(answer.shape) - 1)
+    rows = nearest_voxels(points_vox, shape=answer.shape)
     # a click is near a cell's middle, not on it
     reach = [max(1, round(0.3 * look.radius / along)) for along in spacing]
     tops = [float(answer[_around(row, reach)].max()) for row in rows]

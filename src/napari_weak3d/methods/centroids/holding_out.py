@@ -13,6 +13,7 @@ from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.scheme import JOIN_REACH
 from napari_weak3d.methods.centroids.volumes import Annotated
 from napari_weak3d.metrics import marker_scores
+from napari_weak3d.types import nearest_voxels
 
 Scored: TypeAlias = tuple[Annotated, NDArray[np.bool_], Peaks]
 """A volume, the part of it in which clicks and peaks are compared, and all peaks of it."""
@@ -127,5 +128,4 @@ def _count(scored: Sequence[Scored], *, threshold: float) -> tuple[int, int, int
 
 def _within(mask: NDArray[np.bool_], points: tuple[NDArray[np.float64], ...]) -> Iterator[NDArray[np.float64]]:
     for each in points:
-        at = tuple(np.clip(np.rint(each).astype(int), 0, np.array(mask.shape) - 1).T)
-        yield each[mask[at]]
+        yield each[mask[tuple(nearest_voxels(each, shape=mask.shape).T)]]

@@ -13,7 +13,7 @@ from napari_weak3d.methods.centroids.config import Landscape
 from napari_weak3d.methods.centroids.paths import share_by_paths
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.targets import find_voronoi_cells
-from napari_weak3d.types import IntLabels, Spacing
+from napari_weak3d.types import IntLabels, Spacing, nearest_voxels
 
 _SEED = 0.25
 """Radius of a seed, in radii of the typical cell: one voxel alone may lie on a border (ours)."""
@@ -83,14 +83,15 @@ def _place_seeds(
     """Draw seeds into the mask; those that lie beside it become balls of their own, which the second array shows."""
     near = find_voronoi_cells(seeds.points_vox, shape=mask.shape, spacing=spacing, within=_LEAST_CELL * radius)
     markers = np.where(mask & (near.distance <= _SEED * radius), near.owner + 1, 0).astype(np.int32)
+    voxels = [tuple(at) for at in nearest_voxels(seeds.points_vox, shape=mask.shape).tolist()]
     for row in range(len(seeds))[::-1]:  # of two on one voxel the first wins
-        if mask[at := nearest_voxel(seeds.points_vox[row], shape=mask.shape)]:
+        if mask[at := voxels[row]]:
             markers[at] = row + 1
     beside = np.bincount(markers.ravel(), minlength=len(seeds) + 1) == 0
     own = (near.owner >= 0) & beside[near.owner + 1]
     markers[own] = near.owner[own] + 1
     for row in np.flatnonzero(beside[1:]).tolist():
-        at = nearest_voxel(seeds.points_vox[row], shape=mask.shape)
+        at = voxels[row]
         own[at] |= markers[at] == 0
         markers[at] = markers[at] or row + 1
     return markers, own
@@ -105,9 +106,3 @@ def _make_landscape(
     source = maps.image if kind is Landscape.IMAGE and maps.image is not None else -maps.inside
     blurred: NDArray[np.float32] = ndimage.gaussian_filter(source, [_BLUR * radius / along for along in spacing])
     return blurred
-
-
-def nearest_voxel(at_vox: NDArray[np.float64], *, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the voxel that holds a point; the nearest one for points outside."""
-    inside = np.clip(np.rint(at_vox).astype(int), 0, np.array(shape) - 1)
-    return tuple(int(index) for index in inside)

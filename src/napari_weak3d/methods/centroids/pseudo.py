@@ -18,7 +18,7 @@ from skimage.segmentation import watershed
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.targets import VoronoiCells
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import IntLabels, Spacing
+from napari_weak3d.types import IntLabels, Spacing, nearest_voxels
 
 BACKGROUND, INSIDE, BORDER = 0, 1, 2
 """What the second network tells apart; a border is where two cells touch."""
@@ -167,7 +167,7 @@ def threshold_cells(
         pieces, count = ndimage.label(inside)
         if count == 0:
             continue
-        at = np.rint(points_vox[row]).astype(int) - [along.start for along in box]
+        at = nearest_voxels(points_vox[row]) - [along.start for along in box]
         held = pieces[tuple(np.clip(at, 0, np.array(pieces.shape) - 1))]
         piece = pieces == (held or np.bincount(pieces.ravel())[1:].argmax() + 1)
         labels[box][ndimage.binary_fill_holes(piece)] = row + 1

@@ -15,6 +15,7 @@ from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.responses import ResponseMap, Rule, Side
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.volumes import Annotated
+from napari_weak3d.types import nearest_voxels
 
 Triple: TypeAlias = tuple[int, int, int]
 
@@ -102,7 +103,7 @@ def draw_responses(
         Centres.
     """
     out[...] = 0
-    starts = np.clip(np.rint(points_vox).astype(np.int64), 0, np.array(out.shape) - 1)
+    starts = nearest_voxels(points_vox, shape=out.shape)
     maps = _trace_back(net, image, starts, kind=kind, look=look, multiple=multiple)
     for done, (_, found) in enumerate(maps, start=1):
         box, highest = _box_of(found), found.values.max(initial=0)
@@ -133,10 +134,9 @@ def _box_of(found: ResponseMap) -> tuple[slice, ...]:
 
 def _starts(annotated: Annotated, peaks: Peaks) -> NDArray[np.int64]:
     """(N, 3) voxels to run back from: peaks within a radius of a click, and clicks that have none."""
-    largest = np.array(annotated.shape) - 1
-    at = np.clip(np.rint(peaks.points_vox).astype(np.int64), 0, largest)
+    at = nearest_voxels(peaks.points_vox, shape=annotated.shape)
     near = annotated.cells.distance[tuple(at.T)] <= annotated.look.radius
     lonely = np.ones(len(annotated.points_vox), bool)
     lonely[annotated.cells.owner[tuple(at[near].T)]] = False
-    clicks = np.clip(np.rint(annotated.points_vox[lonely]).astype(np.int64), 0, largest)
+    clicks = nearest_voxels(annotated.points_vox[lonely], shape=annotated.shape)
     return np.concatenate([at[near], clicks])

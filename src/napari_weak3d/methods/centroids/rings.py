@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
-from napari_weak3d.types import Spacing
+from napari_weak3d.types import Spacing, nearest_voxels
 
 Plane: TypeAlias = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ def is_transmitted(image: NDArray[np.float32], points_vox: NDArray[np.float64]) 
     low, middle, high = np.percentile(smooth, _PERCENTILES)
     if (high - middle) - (middle - low) >= _MOST_ABOVE * (high - low):
         return False
-    at = np.clip(np.rint(points_vox).astype(int), 0, np.array(image.shape) - 1)
+    at = nearest_voxels(points_vox, shape=image.shape)
     return float((smooth[tuple(at.T)] > middle).mean()) < _BRIGHT_CLICKS
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_weak3d.methods.centroids.targets import nearest_neighbours
-from napari_weak3d.types import Spacing
+from napari_weak3d.types import Spacing, nearest_voxels
 
 _SMALLEST_VOX, _LARGEST_VOX = 3.0, 40.0
 """Radii that are tried, in voxels of the finest axis: below, noise of single voxels answers."""
@@ -82,13 +82,26 @@ def measure_cells(
     T. Lindeberg, Image matching using generalized scale-space interest points, JMIV 52 (2015).
     """
     chosen = _sample(points_vox)
-    best = (-np.inf, CellLook(_SMALLEST_VOX * min(spacing), signs[0] > 0))
-    for radius in list_radii(points_vox, shape=image.shape[1:], spacing=spacing):
-        for channel, values in enumerate(image):
-            response = float(np.median(answer_at(values, chosen, radius=radius, spacing=spacing)))
-            sign = max(signs, key=lambda each: each * response)
-            best = max(best, (sign * response, CellLook(radius, sign > 0, channel)), key=lambda pair: pair[0])
-    return best[1]
+    radii = list_radii(points_vox, shape=image.shape[1:], spacing=spacing)
+    answers = np.array(  # (C, R)
+        [[np.median(answer_at(values, chosen, radius=radius, spacing=spacing)) for radius in radii] for values in image]
+    )
+    signed = np.array(signs)[:, None, None] * answers
+    sign, channel, at = (int(index) for index in np.unravel_index(signed.argmax(), signed.shape))
+    radius = radii[at] * _STEP ** _top_beside(signed[sign, channel], at)
+    return CellLook(radius, signs[sign] > 0, channel)
+
+
+def _top_beside(values: NDArray[np.float64], at: int) -> float:
+    """Where the parabola through the largest of some values and its neighbours is highest, in steps from it.
+
+    At the ends nothing is known beyond: there it is the largest itself.
+    """
+    if not 0 < at < len(values) - 1:
+        return 0.0
+    before, here, after = values[at - 1 : at + 2]
+    bend = 2 * here - before - after
+    return float(np.clip((after - before) / (2 * bend), -0.5, 0.5)) if bend > 0 else 0.0
 
 
 def fill_room(
@@ -159,7 +172,7 @@ def answer_at(
     (N,). An axis along which the ball is too small for a second derivative is left out.
     """
     kernels = [_draw_kernels(radius / np.sqrt(3) / along) for along in spacing]
-    at = np.clip(np.rint(points_vox).astype(int), 0, np.array(values.shape) - 1)
+    at = nearest_voxels(points_vox, shape=values.shape)
     return np.array([_answer_in(_cut_out(values, place, kernels), kernels) for place in at])
 
 

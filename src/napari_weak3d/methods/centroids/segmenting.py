@@ -11,20 +11,21 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.centroids.config import CentroidsConfig
-from napari_weak3d.methods.centroids.instances import Maps, find_instances, nearest_voxel
+from napari_weak3d.methods.centroids.instances import Maps, find_instances
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
 from napari_weak3d.methods.centroids.responding import draw_responses
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
-from napari_weak3d.methods.centroids.targets import find_voronoi_cells, region_mask
+from napari_weak3d.methods.centroids.targets import region_mask
 from napari_weak3d.methods.centroids.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import RELATIVE, Prediction, Progress, Spacing, Volume
+from napari_weak3d.types import RELATIVE, Prediction, Progress, Spacing, Volume, nearest_voxels
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
@@ -34,6 +35,8 @@ _SURE = 0.5
 _APART = 1.0
 """A peak nearer to a click than this, in cell radii, is the clicked cell (ours)."""
 _MASK = 0.5
+_INSIDE = 0.5
+"""A click lies beside its cell where the probability of a cell's inside is below this (ours)."""
 _LEAST = 1e-6
 
 
@@ -106,7 +109,7 @@ def segment_volume(
 def find_seeds(maps: Maps, volume: Volume, *, scheme: Scheme, threshold: float, clicks: KnownClicks | None) -> Peaks:
     """Find the centres that objects grow from: clicks, where there are some, and peaks of the centre map."""
     peaks = find_cells(maps, scheme=scheme, spacing=volume.spacing, threshold=threshold)
-    return peaks if clicks is None else add_clicks(peaks, clicks, scheme=scheme, volume=volume)
+    return peaks if clicks is None else add_clicks(peaks, clicks, maps=maps, scheme=scheme, volume=volume)
 
 
 def find_cells(maps: Maps, *, scheme: Scheme, spacing: Spacing, threshold: float) -> Peaks:
@@ -121,23 +124,25 @@ def find_cells(maps: Maps, *, scheme: Scheme, spacing: Spacing, threshold: float
     return scheme.join_within(peaks, maps.centre, maps.inside, spacing=spacing)
 
 
-def add_clicks(peaks: Peaks, clicks: KnownClicks, *, scheme: Scheme, volume: Volume) -> Peaks:
+def add_clicks(peaks: Peaks, clicks: KnownClicks, *, maps: Maps, scheme: Scheme, volume: Volume) -> Peaks:
     """Let clicks be centres, and of the peaks only those that are none of the clicked cells.
 
-    Where clicks are complete, a peak has to be sure. Clicks have the score 1.
+    A click of a human hand may lie beside its cell: where the mask has no inside of a cell there, the highest peak of
+    its cell is the centre. Where clicks are complete, further peaks have to be sure. Clicks have the score 1.
     """
-    near = find_voronoi_cells(
-        clicks.points_vox, shape=volume.shape, spacing=volume.spacing, within=_APART * scheme.look.radius
-    )
+    apart, owner = cKDTree(clicks.points_vox * volume.spacing).query(peaks.points_vox * volume.spacing)
+    clicked = apart <= _APART * scheme.look.radius
     complete = region_mask(clicks.region, shape=volume.shape)
-    keep = []
-    for row in range(len(peaks)):
-        at = nearest_voxel(peaks.points_vox[row], shape=volume.shape)
-        if near.owner[at] < 0 and (peaks.scores[row] >= _SURE or not complete[at]):
-            keep.append(row)
+    sure = (peaks.scores >= _SURE) | ~complete[tuple(nearest_voxels(peaks.points_vox, shape=volume.shape).T)]
+    centres = clicks.points_vox.copy()
+    beside = maps.inside[tuple(nearest_voxels(centres, shape=volume.shape).T)] < _INSIDE
+    for row in np.flatnonzero(clicked)[::-1]:  # the highest comes first, and stays
+        if beside[owner[row]]:
+            centres[owner[row]] = peaks.points_vox[row]
+    further = ~clicked & sure
     return Peaks(
-        np.concatenate([clicks.points_vox, peaks.points_vox[keep]]),
-        np.concatenate([np.ones(len(clicks.points_vox)), peaks.scores[keep]]),
+        np.concatenate([centres, peaks.points_vox[further]]),
+        np.concatenate([np.ones(len(centres)), peaks.scores[further]]),
     )
 
 

@@ -27,7 +27,7 @@ from napari_weak3d.methods.centroids.targets import (
 from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import Centroids, IntLabels, Region, Sample, Spacing, Volume
+from napari_weak3d.types import Centroids, IntLabels, Region, Sample, Spacing, Volume, nearest_voxels
 
 _FARTHEST = 1.0
 """A peak farther than this from every click, in cell radii, has none (ours)."""
@@ -93,7 +93,7 @@ class Annotated:
     def mark_clicks(self, labels: NDArray[np.int16]) -> NDArray[np.int16]:
         """(Z, Y, X) int16: 1 at the voxels that hold a click, else 0; ``UNLABELLED`` where ``labels`` is."""
         marks = np.where(labels == UNLABELLED, UNLABELLED, 0).astype(np.int16)
-        at = tuple(np.clip(np.rint(self.points_vox).astype(int), 0, np.array(self.shape) - 1).T)
+        at = tuple(nearest_voxels(self.points_vox, shape=self.shape).T)
         marks[at] = np.where(marks[at] == UNLABELLED, UNLABELLED, 1)
         return marks
 
@@ -151,7 +151,7 @@ def annotate(sample: Sample, view: SlabView, *, config: CentroidsConfig, look: C
 
 def find_cells_of_voxels(points_vox: NDArray[np.float64], *, shape: tuple[int, ...], spacing: Spacing) -> VoronoiCells:
     """Find the cells of the voxels that hold clicks: else one between two voxels would be the centre of nothing."""
-    return find_voronoi_cells(np.rint(points_vox), shape=shape, spacing=spacing)
+    return find_voronoi_cells(nearest_voxels(points_vox).astype(np.float64), shape=shape, spacing=spacing)
 
 
 def find_middles(annotated: Annotated) -> NDArray[np.float64]:
@@ -260,7 +260,7 @@ def find_forgotten(annotated: Annotated, peaks: Peaks) -> Peaks:
         Sure ones of the whole volume, the highest first.
     """
     shape = annotated.known.shape
-    at = tuple(np.clip(np.rint(peaks.points_vox).astype(int), 0, np.array(shape) - 1).T)
+    at = tuple(nearest_voxels(peaks.points_vox, shape=shape).T)
     alone = annotated.known[at] & (annotated.cells.distance[at] > _FARTHEST * annotated.look.radius)
     rows = np.flatnonzero(alone)[: int(_MOST_UNCLICKED * len(annotated.points_vox))]
     return Peaks(peaks.points_vox[rows], peaks.scores[rows])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.io.project import CentroidsState
-from napari_weak3d.types import Region, Spacing
+from napari_weak3d.types import Region, Spacing, nearest_voxels
 
 Points = NDArray[np.float64]
 """(N, 3) zyx, voxels, voxel centres at integers."""
@@ -98,7 +98,7 @@ def find_doubles(points: Points) -> list[int]:
     """List rows of points whose voxel an earlier one has."""
     if len(points) == 0:
         return []
-    _, first = np.unique(np.rint(points), axis=0, return_index=True)
+    _, first = np.unique(nearest_voxels(points), axis=0, return_index=True)
     return sorted(set(range(len(points))) - {int(row) for row in first})
 
 

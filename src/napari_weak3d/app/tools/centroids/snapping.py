@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.types import Spacing
+from napari_weak3d.types import Spacing, nearest_voxels
 
 _WIDTH = 0.5
 """Half of the side of the column that is looked at, in cell radii: inside of a cell also near its ends."""
@@ -44,7 +44,7 @@ def snap(
     -------
     The coordinate along the axis, in voxels; None where nothing stands out, or there is but one slice.
     """
-    place = np.clip(np.rint(point), 0, np.array(shape) - 1).astype(int)
+    place = nearest_voxels(point, shape=shape)
     half = np.maximum(0, np.rint(_WIDTH * radius / np.array(spacing))).astype(int)
     half[axis] = shape[axis]
     low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, shape)
