@@ -10,13 +10,13 @@ from napari_weak3d.types import Volume
 
 SCHEME = Scheme(1, (1.0, 1.0, 1.0), "um", CellLook(3.0, bright_inside=True), 2.0)
 VOLUME = Volume(np.zeros((1, 10, 10, 40)))
-CELLS_EVERYWHERE = Maps(*(np.ones((10, 10, 40), np.float32) for _ in range(3)))
+CELLS = Maps(*(np.ones((10, 10, 40), np.float32) for _ in range(3)))
 
 
 def test_clicks_are_centres_and_peaks_near_them_are_not():
     peaks = Peaks(np.array([[5.0, 5, 6], [5, 5, 20], [5, 5, 35]]), np.array([0.9, 0.8, 0.5]))
     clicks = KnownClicks("", np.array([[5.0, 5, 4]]), region=((0, 10), (0, 10), (0, 30)))
-    found = add_clicks(peaks, clicks, maps=CELLS_EVERYWHERE, scheme=SCHEME, volume=VOLUME)
+    found = add_clicks(peaks, clicks, maps=CELLS, scheme=SCHEME, volume=VOLUME)
     assert found.points_vox[:, 2].tolist() == [4, 20, 35]
     assert found.scores.tolist() == [1, 0.8, 0.5]
 
@@ -41,9 +41,7 @@ def test_two_clicks_beside_one_middle_stay_two_centres():
 
 def test_where_all_was_clicked_only_sure_peaks_are_cells_that_were_forgotten():
     peaks = Peaks(np.array([[5.0, 5, 20], [5, 5, 35]]), np.array([0.9, 0.4]))
-    found = add_clicks(
-        peaks, KnownClicks("", np.array([[5.0, 5, 4]])), maps=CELLS_EVERYWHERE, scheme=SCHEME, volume=VOLUME
-    )
+    found = add_clicks(peaks, KnownClicks("", np.array([[5.0, 5, 4]])), maps=CELLS, scheme=SCHEME, volume=VOLUME)
     assert found.points_vox[:, 2].tolist() == [4, 20]
 
 
