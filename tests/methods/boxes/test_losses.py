@@ -100,6 +100,18 @@ def test_the_focal_loss_is_its_formula():
     torch.testing.assert_close(found.classes, expected)
 
 
+@pytest.mark.parametrize(("classes", "over"), [([0, 0, 0], 4), ([1, 0, 0], 4)])
+def test_a_batch_without_objects_weighs_as_much_as_others(classes, over):
+    logits = torch.tensor([[0.3, -0.2], [1.0, 0.5], [0.1, 0.9]])
+    own, usual = (
+        box_losses(
+            logits, torch.zeros(3, 6), targets=targets_of(classes), kind=BoxLoss.FOCAL, usual_positives=positives
+        ).classes
+        for positives in (0, over)
+    )
+    torch.testing.assert_close(usual, own / over)
+
+
 def test_boxes_without_a_mask_get_a_mask_gradient_of_exactly_zero():
     logits = torch.randn(3, 4, 4, 4, requires_grad=True)
     has_mask = torch.tensor([True, False, True])

@@ -87,6 +87,7 @@ class Learner:
         self._lessons: list[Lesson] = []
         self._flat = find_flat(self.scheme.typical)
         self._map_weights: Tensor | None = None
+        self._usual_positives = 0.0
         self.held_out: list[Split | None] = []
         self._hold_out()
 
@@ -140,6 +141,7 @@ class Learner:
             config=self.config,
             compute=self.compute,
             rng=rng,
+            usual_positives=self._usual_positives,
             flat=self._flat,
             map_weights=self._map_weights,
         )
@@ -149,6 +151,7 @@ class Learner:
             return objective.measure(net, image)
 
         loss = self.member.learn(batch.image, measure, fraction=fraction)
+        self._usual_positives = objective.usual_positives
         if self.member.steps == 1:
             _log.info("anchors per object of the first batch: %s", objective.anchors_per_object)
         return {"loss": loss, **objective.parts}

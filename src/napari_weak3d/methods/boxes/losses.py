@@ -31,7 +31,9 @@ class BoxLosses(NamedTuple):
     offsets: Tensor
 
 
-def box_losses(logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind: BoxLoss) -> BoxLosses:
+def box_losses(
+    logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind: BoxLoss, usual_positives: float = 0.0
+) -> BoxLosses:
     """Compare what anchors say with what they should say.
 
     Parameters
@@ -42,9 +44,13 @@ def box_losses(logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind:
         Of the same anchors.
     kind
         PAPER: the mean log loss over all anchors, the smooth L1 of positives over the same number. FOCAL: the focal
-        loss over the number of positives, objects weighing alike (ours). BALANCED: the mean log loss over positives and
-        the hardest negatives. These two take the smooth L1 over the number of anchors whose offsets count, objects
-        weighing alike.
+        loss over the usual number of positives, objects weighing alike (ours). BALANCED: the mean log loss over
+        positives and the hardest negatives. These two take the smooth L1 over the number of anchors whose offsets
+        count, objects weighing alike.
+
+    usual_positives
+        How many positives batches have; 0: as many as this one. Over its own number, a batch with none would weigh
+        hundreds of times as much as others.
 
     Returns
     -------
@@ -65,11 +71,12 @@ def box_losses(logits: Tensor, offsets: Tensor, *, targets: AnchorTargets, kind:
     offset_loss = (errors * targets.weights[where]).sum() / targets.weights[where].sum().clamp(min=1e-6)
     if kind is BoxLoss.BALANCED:
         return BoxLosses(_balanced_loss(logits[counted], told), offset_loss)
-    return BoxLosses(_focal_loss(logits[counted], told, weights=targets.weights[counted]), offset_loss)
+    over = usual_positives or float((told > 0).sum())
+    return BoxLosses(_focal_loss(logits[counted], told, weights=targets.weights[counted]) / max(1.0, over), offset_loss)
 
 
 def _focal_loss(logits: Tensor, classes: Tensor, *, weights: Tensor) -> Tensor:
-    """Focal loss (Lin et al. 2017) of a softmax, summed over anchors, over the number of positives.
+    """Focal loss (Lin et al. 2017) of a softmax, summed over anchors.
 
     Of the (A,) weights those of positives count, against their own mean.
     """
@@ -79,7 +86,7 @@ def _focal_loss(logits: Tensor, classes: Tensor, *, weights: Tensor) -> Tensor:
     own = weights / weights[positive].mean() if positive.any() else weights
     weighed = torch.where(positive, _POSITIVE_WEIGHT * own, 1 - _POSITIVE_WEIGHT)
     # A power of 0 has no gradient of its own: without clamping, a sure answer would give NaN.
-    return (weighed * doubt.clamp(min=1e-6) ** _FOCUS * losses).sum() / positive.sum().clamp(min=1)
+    return (weighed * doubt.clamp(min=1e-6) ** _FOCUS * losses).sum()
 
 
 def _balanced_loss(logits: Tensor, classes: Tensor) -> Tensor:

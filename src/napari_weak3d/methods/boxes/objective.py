@@ -38,6 +38,9 @@ from napari_weak3d.nn.losses import softmax_loss
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.warp import UNLABELLED
 
+_FOLLOWING = 0.1
+"""How far the usual number of positives follows that of each batch (ours)."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Matched:
@@ -64,6 +67,8 @@ class Objective:
 
     Attributes
     ----------
+    usual_positives
+        How many anchors told an object in the batches before, 0: there were none; once measured, with this one.
     flat
         As ``dense.mark_classes`` takes it.
     map_weights
@@ -78,6 +83,7 @@ class Objective:
     config: BoxesConfig
     compute: Compute
     rng: np.random.Generator
+    usual_positives: float = 0.0
     flat: tuple[int, ...] = ()
     map_weights: Tensor | None = None
     parts: dict[str, float] = field(default_factory=dict)
@@ -97,8 +103,14 @@ class Objective:
             torch.cat([each.told for each in told]),
             torch.cat([each.weights for each in told]),
         )
+        positives = float((targets.classes > 0).sum())
+        self.usual_positives += _FOLLOWING * (positives - self.usual_positives) if self.usual_positives else positives
         found = box_losses(
-            out.logits.flatten(0, 1), out.offsets.flatten(0, 1), targets=targets, kind=self.config.box_loss
+            out.logits.flatten(0, 1),
+            out.offsets.flatten(0, 1),
+            targets=targets,
+            kind=self.config.box_loss,
+            usual_positives=self.usual_positives,
         )
         masks = self._mask_loss(net, out, matched, anchors, image)
         self.parts = {
