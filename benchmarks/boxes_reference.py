@@ -39,8 +39,6 @@ from napari_weak3d.types import IntLabels, Region, Sample, Volume
 
 _SCORED_AT = 0.5
 """Part of the training after which held-out boxes are scored, and then learned from too; as ours."""
-_FREEZE_NORMS_AT = 0.6
-"""Part of the training from which on batch norm goes by what it gathered; as ours."""
 _TILE_ACROSS = 2
 """Patches along a tile; they overlap by half a patch."""
 
@@ -129,7 +127,6 @@ class Training:
             net.to(memory_format=self.compute.precision.memory_format),  # type: ignore[call-overload]  # not in torch's stubs
             compute=self.compute,
             learning_rate=config.learning_rate,
-            freeze_norms_at=_FREEZE_NORMS_AT,
         )
         tunes = device.type == "cpu" and not config.steps
         self._tuner = ThreadTuner(torch.get_num_threads(), set_threads=torch.set_num_threads) if tunes else None

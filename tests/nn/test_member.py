@@ -107,6 +107,14 @@ def test_a_snapshot_has_the_statistics_of_the_last_batches_and_changes_nothing(i
     assert not any(module.training for module in net.modules())
 
 
+def test_later_a_snapshot_is_what_is_stored(image, monkeypatch):
+    monkeypatch.setattr("napari_weak3d.nn.member._YOUNG_STEPS", 3)
+    member = make()
+    train(member, image, range(3))
+    assert_same(member.snapshot().state_dict(), member.averaged.state_dict())
+    assert not any(module.training for module in member.snapshot().modules())
+
+
 def test_a_snapshot_before_the_first_step_is_the_network_as_it_is(image):
     member = make()
     assert_same(member.snapshot().state_dict(), member.averaged.state_dict())

@@ -28,8 +28,10 @@ _AVERAGE = 0.99
 """Decay of the averaged weights: about the last hundred steps; fewer while the run is young."""
 _LARGEST_GRADIENT = 2.0
 _WEIGHT_DECAY = 1e-2
+_YOUNG_STEPS = 300
+"""Steps until averaged statistics are those of averaged weights (ours)."""
 _IMAGES_KEPT = 4
-"""Batches that statistics are measured on."""
+"""Batches that statistics are measured on before that."""
 _POWER = 0.9
 """Of the polynomial fall of the learning rate."""
 _LOST_STEPS = 30
@@ -150,13 +152,12 @@ class Member:
 
     @torch.no_grad()
     def snapshot(self) -> nn.Module:
-        """Copy the averaged network, with batch-norm statistics measured on the last few batches.
+        """Copy the averaged network, as it is to be stored; early in a run, with statistics of the last few batches.
 
-        Early in a run the running statistics lag far behind the weights, and predictions are poor though the network
-        is not. Frozen statistics are what the weights were trained with, and stay.
+        There the running statistics lag far behind the weights, and predictions are poor though the network is not.
         """
         net = copy.deepcopy(self.averaged)
-        if self._frozen:
+        if self._frozen or self.steps >= _YOUNG_STEPS:
             return net.eval()
         for norm in _norms(net) if self._last_images else ():
             if norm.track_running_stats:

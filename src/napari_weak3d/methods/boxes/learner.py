@@ -37,9 +37,6 @@ from napari_weak3d.types import Boxes, Preview, Sample, SliceIndex
 
 _log = logging.getLogger(__name__)
 
-_FREEZE_NORMS_AT = 0.6
-"""Part of the training from which on batch norm goes by what it gathered, as in prediction: scores, and with them the
-threshold that is chosen, stay what they are. Much earlier, masks become worse (ours, measured)."""
 _OBJECTS_ACROSS = 3.5
 """Typical objects along a side of a patch (ours): enough whole ones, and enough of what lies between them."""
 _LARGE_ACROSS = 1.25
@@ -74,7 +71,6 @@ class Learner:
             build_net(self.scheme, self.config).to(memory_format=self.compute.precision.memory_format),  # type: ignore[call-overload]  # not in torch's stubs
             compute=self.compute,
             learning_rate=self.config.learning_rate,
-            freeze_norms_at=_FREEZE_NORMS_AT,
         )
         self.patch = self._choose_patch()
         self.notice = self._describe_too_large() or self.notice
