@@ -25,7 +25,9 @@ def test_boxes_that_only_touch_share_nothing():
     assert box_iou(box((0, 0, 0), (2, 2, 2)), box((0, 2, 0), (2, 4, 2))).item() == 0
 
 
-def test_iou_of_any_boxes_is_that_of_a_loop(rng, draw_boxes, slow_iou):
+@pytest.mark.parametrize("at_once", [7, 4096])
+def test_iou_of_any_boxes_is_that_of_a_loop(at_once, rng, draw_boxes, slow_iou, monkeypatch):
+    monkeypatch.setattr("napari_weak3d.methods.boxes.geometry._AT_ONCE", at_once)
     boxes, others = draw_boxes(rng, count=40), draw_boxes(rng, count=30)
     slow = [[slow_iou(one, other) for other in others.tolist()] for one in boxes.tolist()]
     assert np.count_nonzero(slow) > 50

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from napari_weak3d.types import Region
 
+_AT_ONCE = 4096
+"""Boxes whose overlaps with others are told together: what they need stays in the processor's cache."""
+
 
 def measure_sizes(boxes: Tensor) -> Tensor:
     """Give the sizes (N, 3), zyx, voxels, of boxes (N, 2, 3)."""
@@ -58,6 +61,10 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
     -------
     (N, M) float in 0..1; 0 for two boxes without volume.
     """
+    return torch.cat([_iou_of_few(some, others) for some in boxes.split(_AT_ONCE)])
+
+
+def _iou_of_few(boxes: Tensor, others: Tensor) -> Tensor:
     common = intersect_volumes(boxes, others)
     union = measure_volumes(boxes)[:, None] + measure_volumes(others)[None] - common
     return common / union.clamp_(min=torch.finfo(torch.float32).tiny if union.is_floating_point() else 1)
