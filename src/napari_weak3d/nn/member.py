@@ -30,6 +30,9 @@ _LARGEST_GRADIENT = 2.0
 _WEIGHT_DECAY = 1e-2
 _YOUNG_STEPS = 300
 """Steps until averaged statistics are those of averaged weights (ours)."""
+_FREEZE_AT, _SHORT_STEPS = 0.4, 100
+"""Part of a training after which norms may be frozen, and the length from which on that costs more than it brings
+(ours, measured on clicks: with 50 steps per network F1 .74 frozen and .57 not, with 100 .79 and .81)."""
 _IMAGES_KEPT = 4
 """Batches that statistics are measured on before that."""
 _POWER = 0.9
@@ -76,15 +79,17 @@ class Member:
 
     Parameters
     ----------
-    freeze_norms_at
-        Fraction of the training from which on batch norm goes by the statistics gathered until then, as it does in
-        prediction. Those of small patches differ from those of a volume: weights that never learned with frozen ones
-        predict worse than they train.
+    freezes_norms_if_short
+        Whether batch norm goes, for the last part of a training of few steps, by the statistics gathered until then, as
+        it does in prediction. Those of small patches differ from those of a volume: weights that learned little, and
+        never with these, predict worse than they train. In a longer training that costs more than it brings.
     """
 
-    def __init__(self, net: nn.Module, *, compute: Compute, learning_rate: float, freeze_norms_at: float = 1.0) -> None:
+    def __init__(
+        self, net: nn.Module, *, compute: Compute, learning_rate: float, freezes_norms_if_short: bool = False
+    ) -> None:
         self.compute = compute
-        self._freeze_norms_at = freeze_norms_at
+        self._freezes_norms_if_short = freezes_norms_if_short
         self._frozen = False
         self.net = net.to(compute.device).train()
         self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
@@ -131,7 +136,8 @@ class Member:
         """
         warm = min(1.0, (self.steps + 1) / _WARM_UP)
         self._optimizer.learning_rate = self._learning_rate * warm * max(1e-3, 1 - fraction) ** _POWER
-        self._freeze_norms(fraction >= self._freeze_norms_at)
+        if self._freezes_norms_if_short:
+            self._freeze_norms(fraction >= _FREEZE_AT and self.steps < fraction * _SHORT_STEPS)
         # Now, not after the step: one that ran out of memory halfway leaves gradients behind.
         self._optimizer.zero_grad()
         value = measure(self.net, self.compute.to_device(image))

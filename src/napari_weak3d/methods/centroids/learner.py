@@ -61,8 +61,6 @@ _TOP = 0.7
 """The focal loss acts above this; the paper's number."""
 _BALANCE = 0.25
 """How far rare classes of the mask count more (ours; 0 not at all, 1 as much as all others)."""
-_FREEZE_NORMS_AT = 0.4
-"""Part of a network's training after which it learns with the statistics it will predict with (ours, measured)."""
 _FORGOTTEN = 0.5
 """Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
 CENTRES, MASKS = 0, 1
@@ -115,7 +113,7 @@ class Learner:
                 net.to(memory_format=self.compute.precision.memory_format),  # type: ignore[call-overload]  # not in torch's stubs
                 compute=self.compute,
                 learning_rate=self.config.learning_rate,
-                freeze_norms_at=_FREEZE_NORMS_AT,
+                freezes_norms_if_short=True,
             )
             for net in build_nets(self.scheme, self.config)
         ]
