@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.metrics import (
@@ -261,3 +263,15 @@ def test_box_and_marker_scores_equal_those_written_apart(reference, seed):
     theirs = reference.marker_f1(low[:15], low[15:], scale=np.array([3.0, 1.0, 1.0]))
     ours = marker_scores(low[:15], low[15:], spacing=(0.6, 0.2, 0.2))
     assert (ours.f1, ours.precision, ours.recall) == pytest.approx((theirs["F1"], theirs["P"], theirs["R"]))
+
+
+def test_markers_of_thousands_of_points_are_those_of_all_distances():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 60, (400, 3))
+    predicted = np.concatenate([truth[:300] + rng.normal(0, 1, (300, 3)), rng.uniform(0, 60, (50, 3))])
+    near = np.linalg.norm(predicted[:, None] - truth[None], axis=-1) <= 2.5
+    pairs = (maximum_bipartite_matching(csr_array(near), perm_type="column") >= 0).sum()
+    scores = marker_scores(predicted, truth, spacing=(1, 1, 1), distance=2.5)
+    assert scores.recall == pytest.approx(pairs / 400)
+    many = np.indices((40, 20, 20)).reshape(3, -1).T * 4.0
+    assert marker_scores(many + 0.5, many, spacing=(1, 1, 1), distance=2).f1 == 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from napari_weak3d.metrics.matching import match_pairs
 from napari_weak3d.metrics.overlaps import Floats, Ints, Labels, Overlaps, check_shapes, overlap_table
@@ -200,10 +201,10 @@ def marker_scores(
     scale = np.asarray(spacing, dtype=np.float64) / min(spacing)
     ours = np.asarray(predicted, dtype=np.float64).reshape(-1, 3) * scale
     theirs = np.asarray(truth, dtype=np.float64).reshape(-1, 3) * scale
-    apart = np.linalg.norm(ours[:, None] - theirs[None], axis=-1)  # (N, M)
-    rows, columns = np.nonzero(apart <= distance)
-    nearness = 1 - apart[rows, columns] / max(distance, np.finfo(np.float64).tiny)
-    found = match_pairs(rows, columns, gain=nearness, where=np.ones(len(rows), dtype=np.bool_))
+    # Of thousands of points a table of all distances would take gigabytes.
+    near = cKDTree(ours).sparse_distance_matrix(cKDTree(theirs), distance, output_type="ndarray")
+    nearness = 1 - near["v"] / max(distance, np.finfo(np.float64).tiny)
+    found = match_pairs(near["i"], near["j"], gain=nearness, where=np.ones(len(near), dtype=np.bool_))
     return _count(len(found), n_predicted=len(ours), n_true=len(theirs))
 
 

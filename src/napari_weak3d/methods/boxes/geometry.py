@@ -61,7 +61,7 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
     -------
     (N, M) float in 0..1; 0 for two boxes without volume.
     """
-    return torch.cat([_iou_of_few(some, others) for some in boxes.split(_AT_ONCE)])
+    return torch.cat([_iou_of_few(some, others) for some in torch.split(boxes, _AT_ONCE)])
 
 
 def _iou_of_few(boxes: Tensor, others: Tensor) -> Tensor:
