@@ -13,8 +13,6 @@ from napari_weak3d.types import Region, Spacing, nearest_voxels
 
 Points = NDArray[np.float64]
 """(N, 3) zyx, voxels, voxel centres at integers."""
-_MOST_COMPARED = 2000
-"""Clicks whose neighbours are looked for: more tell the same."""
 
 
 def no_points() -> Points:
@@ -104,24 +102,24 @@ def find_doubles(points: Points) -> list[int]:
 
 def find_near(points: Points, others: Points, *, spacing: Spacing, distance: float) -> NDArray[np.bool_]:
     """Say of each point, (N,), whether one of the others is within a distance, in the unit of the spacing."""
-    found = np.zeros(len(points), bool)
-    for row, point in enumerate(points):
-        found[row] = len(others) > 0 and np.linalg.norm((others - point) * spacing, axis=1).min() <= distance
-    return found
+    if not len(points) or not len(others):
+        return np.zeros(len(points), bool)
+    from scipy.spatial import cKDTree  # noqa: PLC0415  # the dock opens without scipy
+
+    apart, _ = cKDTree(others * spacing).query(points * spacing)
+    near: NDArray[np.bool_] = apart <= distance
+    return near
 
 
 def distance_between(points: Points, *, spacing: Spacing) -> float | None:
     """Median distance from a click to its nearest neighbour, in the unit of the spacing; None for fewer than two."""
     if len(points) < 2:
         return None
+    from scipy.spatial import cKDTree  # noqa: PLC0415  # the dock opens without scipy
+
     places = points * spacing
-    chosen = np.linspace(0, len(points) - 1, min(len(points), _MOST_COMPARED)).astype(int)
-    nearest = []
-    for row in chosen:
-        apart = np.linalg.norm(places - places[row], axis=1)
-        apart[row] = np.inf
-        nearest.append(apart.min())
-    return float(np.median(nearest))
+    apart, _ = cKDTree(places).query(places, k=2)
+    return float(np.median(apart[:, 1]))
 
 
 def region_around(points: Points, *, shape: tuple[int, int, int], spacing: Spacing, margin: float) -> Region:
