@@ -10,6 +10,7 @@ from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.config import ObjectsFrom
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.holding_out import (
+    HIGHEST,
     THRESHOLDS,
     USUAL,
     Scored,
@@ -69,12 +70,17 @@ def test_f1_counts_what_has_its_centre_in_the_region(annotated):
 
 
 def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_little():
-    sharp = np.exp(-(((THRESHOLDS - 0.7) / 0.05) ** 2))
-    assert choose_threshold([(sharp, 100)]) == pytest.approx(0.7, abs=0.03)
+    sharp = np.exp(-(((THRESHOLDS - 0.2) / 0.05) ** 2))
+    assert choose_threshold([(sharp, 100)]) == pytest.approx(0.2, abs=0.03)
     flat = np.full(len(THRESHOLDS), 0.9)
     assert choose_threshold([(flat, 100)]) == pytest.approx(USUAL, abs=0.03)
     assert choose_threshold([(0.1 * sharp, 100)]) == USUAL
     assert choose_threshold([(sharp, 0)]) == USUAL
+
+
+def test_the_threshold_is_never_so_high_that_objects_of_other_volumes_are_lost():
+    sharp = np.exp(-(((THRESHOLDS - 0.7) / 0.2) ** 2))
+    assert choose_threshold([(sharp, 100)]) == pytest.approx(HIGHEST)
 
 
 POOR, GOOD = Rule(0.5, 0.1, 100.0), Rule(0.9, 0.1, 100.0)

@@ -26,6 +26,9 @@ IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Boxes fit where F1 is good for all of these (ours)."""
 USUAL = 0.4
 """Threshold as long as nothing is known (ours)."""
+HIGHEST = 0.5
+"""Threshold that is chosen at most (ours): objects that were learned from have higher scores than those of other volumes,
+of which a higher threshold loses many (measured)."""
 _TRUSTED = 0.2
 """Held-out F1 below which a network knows too little to be believed about thresholds (ours)."""
 _PULL = 1.0
@@ -167,14 +170,15 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     Notes
     -----
     Few boxes decide little: the threshold stays near the usual one unless F1 is clearly better elsewhere, and is the
-    usual one where F1 is poor everywhere.
+    usual one where F1 is poor everywhere. It is never above ``HIGHEST``.
     """
     told = [f1 for f1, count in curves if count and f1.max() >= _TRUSTED]
     if not told:
         return USUAL
     smooth = np.convolve(np.pad(np.mean(told, axis=0), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
     cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL)
-    return float(THRESHOLDS[int(np.argmax(smooth - cost))])
+    low_enough = THRESHOLDS <= HIGHEST + 1e-9
+    return float(THRESHOLDS[int(np.argmax(np.where(low_enough, smooth - cost, -np.inf)))])
 
 
 def _measure_fit(scored: Sequence[Scored], *, threshold: float) -> float:
