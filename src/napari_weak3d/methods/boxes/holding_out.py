@@ -27,8 +27,8 @@ IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 USUAL = 0.4
 """Threshold as long as nothing is known (ours)."""
 HIGHEST = 0.5
-"""Threshold that is chosen at most (ours): objects that were learned from have higher scores than those of other volumes,
-of which a higher threshold loses many (measured)."""
+"""Threshold that is chosen at most (ours): objects that were learned from have higher scores than those of others, of
+which a higher threshold loses many (measured)."""
 _TRUSTED = 0.2
 """Held-out F1 below which a network knows too little to be believed about thresholds (ours)."""
 _PULL = 1.0
