@@ -92,6 +92,14 @@ def sight(*, anchors, rules, n_boxes=10, foreground=0.5):
     return Sighting(curve, n_boxes, curve / 2, {rule: (f1, f1 / 2) for rule, f1 in rules.items()}, foreground)
 
 
+def test_anchors_are_judged_at_the_threshold_that_fits_best_though_a_lower_one_is_chosen():
+    rising = np.linspace(0, 0.9, len(THRESHOLDS))
+    seen = Sighting(rising, 100, rising, {GOOD: (0.7, 0.7)})
+    chosen = choose_calibration([seen])
+    assert chosen.score_threshold == pytest.approx(HIGHEST)
+    assert not chosen.from_voxels
+
+
 def test_what_found_boxes_better_on_the_mean_of_sightings_finds_objects():
     first = sight(anchors=0.6, rules={POOR: 0.9, GOOD: 0.7})
     second = sight(anchors=0.6, rules={POOR: 0.1, GOOD: 0.7})

@@ -96,16 +96,15 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
 
     Notes
     -----
-    What finds objects is chosen by how well boxes fit: of the few that are held out, F1 alone says too little.
+    What finds objects is chosen by how well boxes fit, with the threshold and the rule that fit best on what was drawn:
+    of the few boxes that are held out, F1 alone says too little.
     """
     counted = [each for each in sightings if each.n_boxes]
     threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
     if not counted:
         return Calibration(threshold)
-    f1, fit = (
-        float(np.mean([np.interp(threshold, THRESHOLDS, curve) for curve in curves]))
-        for curves in ([each.f1 for each in counted], [each.fit for each in counted])
-    )
+    f1 = float(np.mean([np.interp(threshold, THRESHOLDS, each.f1) for each in counted]))
+    fit = float(np.mean([each.fit for each in counted], axis=0).max())
     means = {
         rule: tuple(np.mean([each.by_rule[rule] for each in counted], axis=0).tolist())
         for rule in counted[0].by_rule
