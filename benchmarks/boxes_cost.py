@@ -74,7 +74,8 @@ def measure_memory(settings: dict[str, Any]) -> dict[str, Any]:
         save_to=lambda _: None,
         annotated=[annotate(sample, view_volume(sample.volume), classes=scheme.classes)],
     )
-    learner.patch = PatchSize(PATCH, BATCH, learner.patch.multiple)
+    z, y, x = (-(-side // of) * of for side, of in zip(PATCH, learner.patch.multiple, strict=True))
+    learner.patch = PatchSize((z, y, x), BATCH, learner.patch.multiple)
     learner.learn(without_held_out=False)
     before = peak_memory(device)
     started = time.perf_counter()
@@ -84,6 +85,7 @@ def measure_memory(settings: dict[str, Any]) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory(device) - before,
         "seconds_per_step": round((time.perf_counter() - started) / _STEPS, 2),
         "stem": list(scheme.stem),
+        "patch": [z, y, x],
         "device": str(device),
         "threads": torch.get_num_threads(),
     }
