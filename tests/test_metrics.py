@@ -265,6 +265,11 @@ def test_box_and_marker_scores_equal_those_written_apart(reference, seed):
     assert (ours.f1, ours.precision, ours.recall) == pytest.approx((theirs["F1"], theirs["P"], theirs["R"]))
 
 
+def test_a_marker_that_is_not_finite_is_missed():
+    scores = marker_scores([[np.nan, 0, 0], [1, 2, 3]], [[1, 2, 3], [np.inf, 0, 0]], spacing=(1, 1, 1))
+    assert (scores.precision, scores.recall) == (0.5, 0.5)
+
+
 def test_markers_of_thousands_of_points_are_those_of_all_distances():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 60, (400, 3))

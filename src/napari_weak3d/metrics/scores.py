@@ -192,7 +192,7 @@ def marker_scores(
     Parameters
     ----------
     predicted, truth
-        (N, 3), (M, 3) points, zyx, voxels. Empty is fine.
+        (N, 3), (M, 3) points, zyx, voxels. Empty is fine; one that is not finite is near none.
     spacing
         Size of a voxel (z, y, x), any unit: only the ratios count.
     distance
@@ -202,7 +202,8 @@ def marker_scores(
     ours = np.asarray(predicted, dtype=np.float64).reshape(-1, 3) * scale
     theirs = np.asarray(truth, dtype=np.float64).reshape(-1, 3) * scale
     # Of thousands of points a table of all distances would take gigabytes.
-    near = cKDTree(ours).sparse_distance_matrix(cKDTree(theirs), distance, output_type="ndarray")
+    trees = [cKDTree(points[np.isfinite(points).all(axis=1)]) for points in (ours, theirs)]
+    near = trees[0].sparse_distance_matrix(trees[1], distance, output_type="ndarray")
     nearness = 1 - near["v"] / max(distance, np.finfo(np.float64).tiny)
     found = match_pairs(near["i"], near["j"], gain=nearness, where=np.ones(len(near), dtype=np.bool_))
     return _count(len(found), n_predicted=len(ours), n_true=len(theirs))

@@ -25,7 +25,9 @@ def share_lengths(samples: Sequence[Sample], *, start: Stored | None) -> tuple[S
 
 
 def make_scheme(samples: Sequence[Sample], annotated: Sequence[Annotated], *, start: Stored | None) -> Scheme:
-    """Settle the frame that all samples share; that of the model to go on from, where its training was not finished.
+    """Settle the frame that all samples share: that of the model to go on from, where there is one.
+
+    If its training was finished, with the cells of the samples, as far as its networks allow.
 
     Raises
     ------
