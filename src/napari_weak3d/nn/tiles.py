@@ -19,6 +19,7 @@ from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan, plan_tiles, pl
 __all__ = [
     "Planner",
     "Predict",
+    "add_tile",
     "mirror",
     "plan_tiles",
     "plan_valid_tiles",
@@ -200,12 +201,12 @@ def predict_tiles(
             # Networks that run channels last answer so; converted once here, adding is a third as dear.
             scores = scores.to("cpu", torch.float32, memory_format=torch.contiguous_format)
             for tile_scores, tile in zip(scores, tiles, strict=True):
-                _add(tile_scores, tile, plan=plan, out=out)
+                add_tile(tile_scores, tile, plan=plan, out=out)
         done += len(tiles)
         yield done, len(plan)
 
 
-def _add(scores: Tensor, tile: Sequence[AxisTile], *, plan: TilePlan, out: NDArray[Any]) -> None:
+def add_tile(scores: Tensor, tile: Sequence[AxisTile], *, plan: TilePlan, out: NDArray[Any]) -> None:
     """Add a tile's output (K, Z, Y, X), weighted, to the part of ``out`` that it belongs to."""
     for axis, (along, margin) in enumerate(zip(tile, plan.margin, strict=True), start=1):
         scores = scores.narrow(axis, along.lo - along.start - margin, along.hi - along.lo)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Search
 from napari_weak3d.methods.boxes.geometry import clip_boxes, measure_volumes
@@ -65,6 +66,22 @@ def test_masks_are_the_same_whether_features_were_kept_or_computed_again(search)
     search._features.clear()
     follow(search.find_masks(boxes))
     torch.testing.assert_close(search.masks, kept, atol=1e-5, rtol=0)
+
+
+def test_maps_that_bear_witness_are_those_that_are_looked_for_alone(finder):
+    noise = np.random.default_rng(0).normal(0, 1, (2, *SHAPE)).astype(np.float32)
+    rule = Rule(inside=0.5, speck=0.1, typical_vox=100.0)
+    search, alone = (
+        Search(replace(finder, **with_rule), noise, (2.0, 1.0, 1.0), 0.0)
+        for with_rule in ({"witness": rule}, {"rule": rule})
+    )
+    follow(search.find_boxes())
+    follow(alone.find_maps())
+    np.testing.assert_allclose(search.maps, alone.maps, atol=1e-5)
+    before = search.maps.copy()
+    search._features.clear()
+    follow(search.find_masks(torch.tensor([[[2.0, 8, 6], [10, 21, 19]]])))
+    np.testing.assert_array_equal(search.maps, before, "features that are computed again add nothing")
 
 
 def test_without_boxes_there_are_no_masks(search):

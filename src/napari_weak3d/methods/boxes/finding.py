@@ -22,7 +22,7 @@ from napari_weak3d.methods.boxes.network import BoxNetwork, make_picture
 from napari_weak3d.methods.boxes.scheme import Scheme
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan
-from napari_weak3d.nn.tiles import plan_tiles, predict_volume, read_box, with_smaller_tiles
+from napari_weak3d.nn.tiles import add_tile, plan_tiles, predict_volume, read_box, with_smaller_tiles
 from napari_weak3d.types import IntLabels, Region, Spacing
 
 _TILE_ACROSS = 3.0
@@ -42,7 +42,17 @@ _SMALLEST_SIDE = 0.5
 class Finder:
     """A network in evaluation mode on ``compute.device``, and what it takes to find objects with it.
 
-    With a rule, objects are components of its voxel maps; without, they are told from anchors.
+    Attributes
+    ----------
+    net, compute, scheme, config
+        The network and how it runs.
+    has_masks
+        Whether masks are to be found.
+    rule
+        Objects are the components of voxel maps that this makes; None: they are told from anchors.
+    witness
+        Where anchors tell objects, those that this rule makes of the voxel maps bear witness of faint ones; None:
+        there is no such witness.
     """
 
     net: BoxNetwork
@@ -51,6 +61,7 @@ class Finder:
     config: BoxesConfig
     has_masks: bool
     rule: Rule | None = None
+    witness: Rule | None = None
 
     @property
     def suppress_iou(self) -> float:
@@ -77,7 +88,8 @@ class Search:
     found
         What was found so far, per tile.
     maps
-        (2, Z, Y, X) probability of inside and of foreground, after :meth:`find_maps`; zeros where not yet told.
+        (2, Z, Y, X) probability of inside and of foreground, after :meth:`find_maps`, and after :meth:`find_boxes` if
+        components bear witness; zeros where not yet told.
     labels
         (Z, Y, X) the components that the boxes are of, numbered as they are; None where anchors told them.
     masks
@@ -174,15 +186,18 @@ class Search:
         finder = self.finder
         with finder.compute.autocast():
             logits = finder.net.tell_maps(finder.compute.to_device(batch))
-        chances = logits.float().softmax(dim=1)
-        return torch.stack([chances[:, INSIDE], chances[:, INSIDE] + chances[:, BOUNDARY]], dim=1)
+        return torch.stack([_read_maps(each) for each in logits.float().softmax(dim=1)])
 
     def _find_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
         self._plan, self.found, self._features = plan, [], {}
         self._anchors = self.finder.net.place_anchors(plan.tile)
+        self.maps = None if self.finder.witness is None else np.zeros((2, *self.shape), np.float32)
         for number, tile in enumerate(plan):
-            _, detections = self._forward(tile, number)
+            features, detections = self._forward(tile, number)
             self.found.append(detections)
+            if self.maps is not None:
+                chances = features[-1][0, self.image.shape[0] :]  # behind the image in what masks are told from
+                add_tile(_read_maps(chances), tile, plan=plan, out=self.maps)
             yield len(self.found), len(plan)
 
     @torch.inference_mode()
@@ -232,6 +247,11 @@ class Search:
     def _overlap(self) -> Shape:
         z, y, x = (max(2, round(_OVERLAP_ACROSS * size)) for size in self.finder.scheme.largest)
         return z, y, x
+
+
+def _read_maps(chances: Tensor) -> Tensor:
+    """(3, Z, Y, X) chances of each kind of voxel -> those of inside, and of foreground (2, Z, Y, X)."""
+    return torch.stack([chances[INSIDE], chances[INSIDE] + chances[BOUNDARY]])
 
 
 def _start_of(tile: Sequence[AxisTile]) -> Tensor:

@@ -80,7 +80,7 @@ def paste_masks(probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, i
     """
     labels = np.zeros(shape, np.int32)
     highest = np.zeros(shape, np.float32)
-    for row, (box, here) in enumerate(_draw(probabilities, rois, shape=shape)):
+    for row, (box, here) in enumerate(draw_masks(probabilities, rois, shape=shape)):
         better = here > highest[box]
         highest[box][better] = here[better]
         labels[box][better & (here >= threshold)] = row + 1
@@ -108,7 +108,7 @@ def find_duplicates(
     """
     owners = np.zeros(shape, np.int32)
     duplicates = np.zeros(len(rois), np.bool_)
-    for row, (box, here) in enumerate(_draw(probabilities, rois, shape=shape)):
+    for row, (box, here) in enumerate(draw_masks(probabilities, rois, shape=shape)):
         inside = here >= threshold
         counts = np.bincount(owners[box][inside])
         duplicates[row] = len(counts) > 1 and counts[1:].max() > most * counts.sum()
@@ -117,7 +117,7 @@ def find_duplicates(
     return duplicates
 
 
-def _draw(
+def draw_masks(
     probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, int]
 ) -> Iterator[tuple[tuple[slice, ...], NDArray[np.float32]]]:
     """Give the voxels in each box, and the probabilities there."""

@@ -198,8 +198,16 @@ class BoxesModel:
             raise ModelError(f"the model's weights do not fit its network: {error}", where="weights") from None
         compute = Compute(device, precision_for(device))
         net.to(device, memory_format=compute.precision.memory_format).eval().requires_grad_(False)  # type: ignore[call-overload]  # not in torch's stubs
-        rule = self._pick_rule(config)
-        return Finder(net, compute, self.stored.scheme, config, has_masks=self.stored.has_masks, rule=rule)
+        calibration = self.stored.calibration
+        return Finder(
+            net,
+            compute,
+            self.stored.scheme,
+            config,
+            has_masks=self.stored.has_masks,
+            rule=self._pick_rule(config),
+            witness=None if calibration is None else calibration.pick_witness(config.objects_from),
+        )
 
 
 class _Saver:

@@ -97,6 +97,10 @@ class Calibration:
         wanted = self.from_voxels if objects_from is ObjectsFrom.AUTO else objects_from is ObjectsFrom.VOXELS
         return self.rule if wanted else None
 
+    def pick_witness(self, objects_from: ObjectsFrom) -> Rule | None:
+        """Give the rule of the components that bear witness of faint boxes; None: objects are told from them alone."""
+        return self.rule if self.pick_rule(objects_from) is None else None
+
 
 @dataclass(frozen=True, eq=False)
 class KnownBoxes:

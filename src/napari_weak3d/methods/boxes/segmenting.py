@@ -26,8 +26,9 @@ from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
-_FAINT = 0.5
-"""Boxes down to this part of the threshold count as doubt, though they are no objects (ours)."""
+_FAINT = 0.3
+"""Boxes down to this part of the threshold are looked at: confirmed they are objects, else they count as doubt (ours).
+"""
 _GUESSED = "no masks were given: shapes are guessed from boxes and brightness, and the rows of objects hold their boxes"
 _LOST = (
     "{n} of the drawn boxes have no voxel of their own, and so no object: others fill them, or nothing is seen there"

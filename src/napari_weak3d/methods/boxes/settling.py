@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_weak3d.methods.boxes.components import grow_components
+from napari_weak3d.methods.boxes.confirming import confirm
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Search
 from napari_weak3d.methods.boxes.geometry import measure_volumes
@@ -32,7 +34,7 @@ class Objects:
 
 
 def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float, drawn: Boxes | None) -> Objects:
-    """Give each voxel to the object that is most probable there; faint ones only raise doubt.
+    """Give each voxel to the object that is most probable there; faint ones that nothing confirms only raise doubt.
 
     Objects whose mask was drawn, which come first in the order of their boxes, are what was drawn. Of other boxes that
     were drawn the smaller one wins where two are equally probable, and one inside a larger one is not swallowed whole.
@@ -53,6 +55,10 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
     kept = torch.from_numpy(~again)
     found, masks = found.take(kept), masks[kept]
     rois = search.pad(found.boxes)
+    if (rule := search.finder.witness) is not None and search.maps is not None:
+        components = grow_components(search.maps, rule)
+        scores = confirm(found, masks, rois, components, threshold=threshold, cut=cut)
+        found = replace(found, scores=scores)
     sure = found.scores >= threshold
     pasted = paste_drawn(masks[sure], rois[sure], n_drawn=n_drawn, shape=search.shape, threshold=cut)
     score = found.scores
