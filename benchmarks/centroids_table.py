@@ -4,9 +4,11 @@
                                          [--out results/centroids.json]
 
 The row "bright field" is synthetic: it needs no DATA, and without DATA it is the only one.
-Clicks are the centres of mass of the true objects, or the markers of the data. Cases: "plain"; for the ablation
-"pseudo labels" (nothing learned), "no refinement", and each equation for the refinement; for human hands "jitter",
-"missing", "double". The file is rewritten after every run, and goes on where it was cut off.
+Clicks are the centres of mass of the true objects, or the markers of the data. Beside ours, by kind of image: from the
+clicks, a watershed of nuclei cut by Otsu's threshold of grey values or of their logarithm, and flooding of membranes;
+without clicks, flooding from minima, and blob detection, both as is best on the training volumes.
+Cases: "plain"; for the ablation "pseudo labels" (nothing learned), "no refinement", either equation; for human hands
+"jitter", "missing", "double". The file is rewritten after every run, and goes on where it was cut off.
 """
 
 from __future__ import annotations
@@ -105,6 +107,14 @@ CASES = {
     "double": Case(double=0.05),
 }
 FIGURES = ("iou", "seg", "mucov", "f1")
+BASELINES = (OTSU, LOG_OTSU, SHARPNESS, FLOODING, MINIMA, BLOBS) = (
+    "Otsu and watershed",
+    "log-Otsu and watershed",
+    "sharpness and watershed",
+    "flooding",
+    "minima and flooding",
+    "blob detection",
+)
 SIGMAS, DEPTHS = (1, 1.5, 2, 3), (0.05, 0.1, 0.2, 0.3, 0.45)
 TISSUE_SIGMA, MEMBRANE_SIGMA, LEAST_VOXELS = 5.0, 1.0, 60
 SURELY_INSIDE = 0.25
@@ -141,8 +151,9 @@ def plan_runs(
     """List what is still to do, with a title each: what others do first, then ours seed by seed."""
     runs: list[tuple[str, Callable[[], None]]] = []
     for task in tasks:
-        if record.get("tasks", task.name, "baseline") is None:
-            runs.append((f"{task.name}, baseline", partial(run_baseline, options.data, task, record=record)))
+        for kind in list_baselines(task):
+            if record.get("tasks", task.name, kind) is None:
+                runs.append((f"{task.name}, {kind}", partial(run_baseline, options.data, task, kind, record=record)))
     for seed in range(options.seeds):
         for task in tasks:
             for case in options.cases:
@@ -240,31 +251,45 @@ def score(labels: IntLabels, truth: IntLabels) -> dict[str, float]:
     return {name: getattr(scores, name) for name in FIGURES}
 
 
-def run_baseline(data: Path | None, task: Task, *, record: Record) -> None:
-    """Otsu's threshold and a watershed from the clicks; without clicks what is best on the training volumes.
+def list_baselines(task: Task) -> tuple[str, ...]:
+    """Name what others do in a task."""
+    if task.membranes:
+        return MINIMA, FLOODING
+    if not task.has_labels:
+        return (BLOBS,)
+    return (SHARPNESS,) if task.synthetic else (OTSU, LOG_OTSU)
 
-    Of bright field it is sharpness that is thresholded: grey values tell nothing of its cells.
-    """
+
+def run_baseline(data: Path | None, task: Task, kind: str, *, record: Record) -> None:
+    """Score what others do on each volume to be found."""
+    find: Callable[..., Any] = {
+        OTSU: lambda image, clicks, **where: flood(cut_bright(image, **where), clicks, **where),
+        LOG_OTSU: lambda image, clicks, **where: flood(cut_bright(image, log=True, **where), clicks, **where),
+        SHARPNESS: lambda image, clicks, **where: flood(cut_sharp(image, **where), clicks, **where),
+        FLOODING: flood_membranes,
+        MINIMA: choose_minima,
+        BLOBS: choose_blob_filter,
+    }[kind]
+    if kind in (MINIMA, BLOBS):
+        best, way = find(data, task), {MINIMA: flood_minima, BLOBS: find_blobs}[kind]
+        find = lambda image, _, **where: way(image, *best, **where)  # noqa: E731  # as the others are written
     figures: dict[str, Any] = {}
-    best = None if task.has_labels else choose_blob_filter(data, task)
-    minima = choose_minima(data, task) if task.membranes else None
     for name in task.find:
         volume, truth, clicks = read(data, name, task=task)
-        image = np.asarray(volume.data[0], np.float32)
-        if truth is not None and minima is not None:
-            figures[name] = score(flood_minima(image, *minima, spacing=volume.spacing), truth)
-        elif truth is not None:
-            mask = (cut_sharp if task.synthetic else cut_bright)(image, spacing=volume.spacing)
-            figures[name] = score(flood(mask, clicks, spacing=volume.spacing), truth)
-        elif best is not None:
-            points = find_blobs(image, *best, spacing=volume.spacing)
-            figures[name] = {"marker_f1": marker_scores(points, clicks.points_vox, spacing=volume.spacing).f1}
-    record.put("tasks", task.name, "baseline", value=figures)
+        found = find(np.asarray(volume.data[0], np.float32), clicks, spacing=volume.spacing)
+        if truth is not None:
+            figures[name] = score(found, truth)
+        else:
+            figures[name] = {"marker_f1": marker_scores(found, clicks.points_vox, spacing=volume.spacing).f1}
+    record.put("tasks", task.name, kind, value=figures)
 
 
-def cut_bright(image: NDArray[np.float32], *, spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Otsu's threshold of the smoothed image."""
+def cut_bright(
+    image: NDArray[np.float32], *, spacing: tuple[float, float, float], log: bool = False
+) -> NDArray[np.bool_]:
+    """Otsu's threshold of the smoothed image, or of its logarithm."""
     smooth = ndimage.gaussian_filter(image, 1.5 * spacing[-1] / np.array(spacing))
+    smooth = np.log1p(smooth) if log else smooth
     bright: NDArray[np.bool_] = smooth > threshold_otsu(smooth)
     return bright
 
@@ -277,12 +302,24 @@ def cut_sharp(image: NDArray[np.float32], *, spacing: tuple[float, float, float]
 
 
 def flood(mask: NDArray[np.bool_], clicks: Centroids, *, spacing: tuple[float, float, float]) -> IntLabels:
-    relative = np.array(spacing) / spacing[-1]
-    seeds = np.zeros(mask.shape, np.int32)
-    at = np.clip(np.rint(clicks.points_vox).astype(int), 0, np.array(mask.shape) - 1)
-    seeds[tuple(at.T)] = np.arange(1, len(at) + 1)
-    labels: IntLabels = watershed(-ndimage.distance_transform_edt(mask, sampling=relative), seeds, mask=mask)
+    distances = ndimage.distance_transform_edt(mask, sampling=np.array(spacing) / spacing[-1])
+    labels: IntLabels = watershed(-distances, plant(clicks, mask.shape), mask=mask)
     return labels
+
+
+def flood_membranes(image: NDArray[np.float32], clicks: Centroids, *, spacing: tuple[float, float, float]) -> IntLabels:
+    """Flood a membrane stain from the clicks, within the tissue."""
+    membranes, tissue = find_tissue(image, spacing=spacing)
+    labels: IntLabels = watershed(membranes, plant(clicks, image.shape), mask=tissue)
+    return labels
+
+
+def plant(clicks: Centroids, shape: tuple[int, ...]) -> IntLabels:
+    """Give each click a seed of one voxel."""
+    seeds = np.zeros(shape, np.int32)
+    at = np.clip(np.rint(clicks.points_vox).astype(int), 0, np.array(shape) - 1)
+    seeds[tuple(at.T)] = np.arange(1, len(at) + 1)
+    return seeds
 
 
 def choose_minima(data: Path | None, task: Task) -> tuple[float, float]:
@@ -302,14 +339,22 @@ def flood_minima(
 ) -> IntLabels:
     """Flood a membrane stain from the minima of its blurred logarithm, within the tissue."""
     relative = np.array(spacing) / spacing[-1]
-    membranes = ndimage.gaussian_filter(image, MEMBRANE_SIGMA / relative)
-    broad = ndimage.gaussian_filter(image, TISSUE_SIGMA / relative)
-    tissue = ndimage.binary_fill_holes(broad > threshold_li(membranes))
+    membranes, tissue = find_tissue(image, spacing=spacing)
     minima = h_minima(ndimage.gaussian_filter(np.log1p(image), sigma / relative), depth)
     seeds, _ = ndimage.label(minima, structure=np.ones((3, 3, 3)))
     labels: IntLabels = watershed(membranes, seeds * tissue, mask=tissue)
     labels[(np.bincount(labels.ravel()) < LEAST_VOXELS)[labels]] = 0
     return labels
+
+
+def find_tissue(
+    image: NDArray[np.float32], *, spacing: tuple[float, float, float]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Give the smoothed membranes, and where there is tissue at all."""
+    relative = np.array(spacing) / spacing[-1]
+    membranes = ndimage.gaussian_filter(image, MEMBRANE_SIGMA / relative)
+    broad = ndimage.gaussian_filter(image, TISSUE_SIGMA / relative)
+    return membranes, ndimage.binary_fill_holes(broad > threshold_li(membranes))
 
 
 def choose_blob_filter(data: Path | None, task: Task) -> tuple[float, float]:
@@ -337,10 +382,9 @@ def report(record: Record, tasks: list[Task]) -> str:
     lines = []
     for task in tasks:
         for case, runs in (record.get("tasks", task.name) or {}).items():
-            if case == "baseline":
-                lines += [
-                    line(task, name, "baseline", "", [scores]) for name, scores in runs.items() if name in task.find
-                ]
+            if case in BASELINES:
+                used = "" if case in (MINIMA, BLOBS) else "clicks"
+                lines += [line(task, name, case, used, [runs[name]]) for name in task.find if name in runs]
                 continue
             for way in ("clicks", "none"):
                 for name in task.find:
