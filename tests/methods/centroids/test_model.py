@@ -9,8 +9,8 @@ import pytest
 
 from napari_weak3d import follow
 from napari_weak3d.errors import AnnotationError, ModelError
-from napari_weak3d.messages import Stop
-from napari_weak3d.methods.centroids.learner import annotate_all
+from napari_weak3d.messages import PreviewSlice, Stop
+from napari_weak3d.methods.centroids.learner import MASKS, annotate_all
 from napari_weak3d.methods.centroids.model import CentroidsModel
 from napari_weak3d.methods.centroids.proposing import propose
 from napari_weak3d.methods.centroids.starting import make_scheme, share_lengths
@@ -210,6 +210,19 @@ def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish
     assert progress[-1].step == 8
     assert not (folder / "resume.safetensors").exists()
     assert len((folder / "log.csv").read_text().splitlines()) == 1 + 8
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_on_from_a_model_and_is_stopped_early_keeps_its_masks(
+    trained, config, sample, finish, tmp_path
+):
+    start = CentroidsModel.load(trained)
+    job = CentroidsModel.fit([sample], config=config(steps=8), folder=tmp_path / "model", start=start)
+    progress, model = finish(job, None, PreviewSlice((0, 6)), Stop())
+    assert model.stored.has_masks
+    for name, weights in start.stored.weights[MASKS].items():
+        assert (model.stored.weights[MASKS][name] == weights).all()
+    assert any(item.preview is not None for item in progress)
 
 
 @pytest.mark.slow

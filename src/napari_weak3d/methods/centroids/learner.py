@@ -101,6 +101,8 @@ class Learner:
     """With clicks in the middle of their cells; none as long as the first network has not said where that is."""
     responses: list[NDArray[np.float32]] = field(default_factory=list)
     """Of each volume's cells, (Z, Y, X); none where pseudo labels are made of the image alone."""
+    knows_masks: bool = False
+    """Whether the model that this training began with had learned masks."""
     notice: str = "learning centres"
     log: list[LogRow] = field(default_factory=list)
     fraction: float = 0.0
@@ -294,12 +296,17 @@ class Learner:
         """Least height of a peak, as far as is known now."""
         return USUAL if self.calibration is None else self.calibration.peak_threshold
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether the second network has learned anything, now or before."""
+        return self.knows_masks or self.members[MASKS].steps > 0
+
     def pair(self) -> Pair:
         """Give the networks as they are now, to predict with."""
         centre, mask = (member.snapshot() for member in self.members)
         assert isinstance(centre, UNet3D)
         assert isinstance(mask, UNet3D)
-        return Pair(centre, mask if self.members[MASKS].steps else None, self.compute, self.config)
+        return Pair(centre, mask if self.has_masks else None, self.compute, self.config)
 
     def show(self, where: SliceIndex, *, sample: int) -> Preview:
         """Predict one slice with what there is; beyond the volume, the nearest slice there is."""

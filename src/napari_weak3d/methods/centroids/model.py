@@ -252,7 +252,7 @@ class _Saver:
             calibration=learner.calibration,
             clicks=clicks,
             weights=tuple(member.averaged.state_dict() for member in learner.members),
-            has_masks=learner.members[MASKS].steps > 0,
+            has_masks=learner.has_masks,
             summary={
                 "steps": newest.step if newest else 0,
                 "seconds": round(newest.seconds, 1) if newest else 0.0,

@@ -82,6 +82,7 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
             raise ModelError(
                 f"the weights of the model to go on from do not fit its network: {error}", where="from"
             ) from None
+    learner.knows_masks = stored.has_masks
     learner.continue_log(stored.log)
     if unfinished:
         learner.calibration = stored.calibration
