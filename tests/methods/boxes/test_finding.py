@@ -84,6 +84,49 @@ def test_maps_that_bear_witness_are_those_that_are_looked_for_alone(finder):
     np.testing.assert_array_equal(search.maps, before, "features that are computed again add nothing")
 
 
+def test_masks_of_drawn_boxes_are_found_where_components_are_the_objects(finder):
+    noise = np.random.default_rng(0).normal(0, 1, (2, *SHAPE)).astype(np.float32)
+    with_rule = replace(finder, rule=Rule(inside=0.5, speck=0.1, typical_vox=100.0))
+    with torch.no_grad():
+        for head in with_rule.net.heads:
+            for parameter in head.parameters():
+                parameter.zero_()  # every anchor sees a box
+    search, plain = Search(with_rule, noise, (2.0, 1.0, 1.0), 0.1), Search(finder, noise, (2.0, 1.0, 1.0), 0.1)
+    boxes = torch.tensor([[[2.0, 8, 6], [10, 21, 19]]])
+    for each in (search, plain):
+        follow(each.find_boxes())
+        follow(each.find_masks(boxes))
+    torch.testing.assert_close(search.masks, plain.masks, atol=1e-5, rtol=0)
+
+
+def test_when_memory_runs_out_for_maps_masks_are_found_in_the_smaller_tiles_too(finder, monkeypatch):
+    search = Search(
+        replace(finder, rule=Rule(0.5, 0.1, 100.0)), np.zeros((2, *SHAPE), np.float32), (2.0, 1.0, 1.0), 0.0
+    )
+    tell, calls = Search._tell_maps, []
+
+    def run_out_once(self, batch):
+        calls.append(batch.shape)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return tell(self, batch)
+
+    monkeypatch.setattr(Search, "_tell_maps", run_out_once)
+    follow(search.find_boxes())
+    assert search._plan.tile == tuple(calls[-1][2:])
+    assert np.prod(calls[-1]) < np.prod(calls[0])
+
+
+def test_a_tile_has_not_too_many_voxels_as_long_as_objects_fit(finder):
+    large = Search(
+        replace(finder, config=finder.config.with_settings({"tile": 4096})),
+        np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (2, 600, 2000, 2000), (0, 0, 0, 0)),
+        (2.0, 1.0, 1.0),
+        0.0,
+    )
+    assert 1 << 23 < np.prod(large._tile()) <= 1 << 24
+
+
 def test_without_boxes_there_are_no_masks(search):
     follow(search.find_boxes())
     assert follow(search.find_masks(torch.zeros(0, 2, 3))) == []

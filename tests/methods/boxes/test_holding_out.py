@@ -1,5 +1,6 @@
 """Boxes that are held out: which, and what they say of the score threshold."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,11 +19,11 @@ from napari_weak3d.methods.boxes.holding_out import (
     choose_calibration,
     choose_held_out,
     choose_threshold,
-    measure_f1,
     see,
     shorten,
 )
-from napari_weak3d.methods.boxes.volumes import Annotated
+from napari_weak3d.methods.boxes.volumes import Annotated, have_centres_in
+from napari_weak3d.metrics import box_scores
 from napari_weak3d.nn.slabs import SlabView
 
 SHAPE = (10, 20, 100)
@@ -63,10 +64,47 @@ def test_f1_counts_what_has_its_centre_in_the_region(annotated):
     scores = [0.9] * 4 + [0.5] * 2 + [0.9] * 4
     boxes = annotated.boxes.copy()
     boxes[3, :, 1] += 6  # this one misses
-    f1, count = measure_f1([Scored(annotated, region, found(boxes, scores))])
-    assert count == 5
+    sighting = see([Scored(annotated, region, found(boxes, scores))], {})
+    f1 = sighting.f1
+    assert sighting.n_boxes == 5
     assert f1[THRESHOLDS < 0.5][-1] == pytest.approx(2 * 4 / (5 + 5))
     assert f1[THRESHOLDS > 0.5][0] == pytest.approx(2 * 3 / (4 + 5))
+
+
+def test_curves_are_those_of_one_comparison_per_threshold(annotated, rng, draw_boxes):
+    low, high = np.array(EVERYWHERE).T
+    truth = draw_boxes(rng, count=40).clamp(max=torch.tensor(high)).numpy().astype(float)
+    truth[:, 1] = np.maximum(truth[:, 1], truth[:, 0] + 1)
+    seen = replace(annotated, boxes=truth, classes=np.ones(40, np.int64), has_mask=np.zeros(40, bool))
+    boxes = np.concatenate([truth + rng.uniform(-2, 2, truth.shape), truth[::3] + rng.uniform(-1, 1, (14, 2, 3))])
+    scores = rng.uniform(0, 1, len(boxes)).astype(np.float32)
+    scored = Scored(
+        seen, tuple((float(a) - 9, float(b) + 9) for a, b in zip(low, high, strict=True)), found(boxes, scores)
+    )
+    sighting = see([scored], {})
+    inside = have_centres_in(boxes.astype(np.float32).astype(float), scored.region)
+    for number in range(0, len(THRESHOLDS), 5):
+        sure = boxes.astype(np.float32)[inside & (scores >= THRESHOLDS[number])]
+        truly = truth[seen.lie_in(scored.region)]
+        best = box_scores(sure, truly, threshold=0.4).f1
+        # One to one in the order of the scores: at most a few less than the best assignment finds.
+        assert best - 0.1 <= sighting.f1[number] <= best + 1e-6
+
+
+def test_a_box_of_another_class_is_no_hit(annotated):
+    other = replace(annotated, classes=np.full(10, 2))
+    assert see([Scored(other, EVERYWHERE, found(annotated.boxes, [0.9] * 10))], {}).f1.max() == 0
+
+
+def test_thousands_of_boxes_are_compared_within_seconds(annotated, rng, draw_boxes):
+    many = draw_boxes(rng, count=4000, extent=160.0).numpy().astype(float)
+    everywhere = ((0, 200),) * 3
+    view = replace(
+        annotated, boxes=many, classes=np.ones(4000, np.int64), has_mask=np.zeros(4000, bool), known=everywhere
+    )
+    started = time.perf_counter()
+    see([Scored(view, everywhere, found(np.concatenate([many, many + 1]), [0.5] * 8000))], {})
+    assert time.perf_counter() - started < 10  # it took minutes
 
 
 def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_little():
@@ -120,6 +158,13 @@ def test_how_well_boxes_fit_decides_and_not_how_many_are_just_found():
 def test_the_newest_sighting_tells_the_threshold_of_the_foreground():
     old, new = (sight(anchors=0.1, rules={GOOD: 0.7}, foreground=level) for level in (0.5, 0.9))
     assert choose_calibration([new, old]).rule == replace(GOOD, foreground=0.9)
+
+
+def test_rules_are_the_same_though_masks_that_came_meanwhile_change_the_typical_object():
+    old, new = (sight(anchors=0.1, rules={replace(GOOD, typical_vox=vox): 0.7}) for vox in (100.0, 101.0))
+    chosen = choose_calibration([new, old])
+    assert chosen.from_voxels
+    assert chosen.rule.typical_vox == 101.0
 
 
 def test_without_boxes_or_maps_anchors_find_objects():

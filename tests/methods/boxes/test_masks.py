@@ -125,7 +125,7 @@ def test_any_duplicates_are_found_as_voxel_by_voxel(rng, draw_boxes):
     for _ in range(5):
         rois = draw_boxes(rng, count=8, extent=5, largest=6) - 1
         probabilities = torch.from_numpy(rng.uniform(size=(8, 3, 3, 3))).float() ** 0.5
-        again = find_duplicates(probabilities, rois, shape=(6, 5, 7))
+        again = find_duplicates(probabilities, rois, classes=[1] * len(rois), shape=(6, 5, 7))
         assert again.tolist() == slow_duplicates(probabilities, rois, shape=(6, 5, 7), threshold=0.5)
         found += again.sum()
     assert found > 2
@@ -138,5 +138,7 @@ def test_neighbours_whose_boxes_overlap_are_no_duplicates_a_part_of_one_is():
     masks = torch.nn.functional.interpolate(masks[:, None], (4, 4, 4), mode="nearest")[:, 0]
     whole, part = [[0.0, 0, 0], [4, 4, 8]], [[0.0, 0, 0], [4, 4, 4]]
     rois = torch.tensor([whole, whole, part])
-    assert find_duplicates(masks, rois, shape=(4, 4, 8)).tolist() == [False, False, True]
-    assert find_duplicates(masks[:0], rois[:0], shape=(4, 4, 8)).tolist() == []
+    where = {"shape": (4, 4, 8)}
+    assert find_duplicates(masks, rois, classes=[1, 1, 1], **where).tolist() == [False, False, True]
+    assert find_duplicates(masks, rois, classes=[1, 1, 2], **where).tolist() == [False, False, False]
+    assert find_duplicates(masks[:0], rois[:0], classes=[], **where).tolist() == []

@@ -22,11 +22,16 @@ from napari_weak3d.methods.boxes.network import BoxNetwork, make_picture
 from napari_weak3d.methods.boxes.scheme import Scheme
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan
-from napari_weak3d.nn.tiles import add_tile, plan_tiles, predict_volume, read_box, with_smaller_tiles
+from napari_weak3d.nn.tiles import add_tile, plan_tiles, predict_tiles, read_box, with_smaller_tiles
 from napari_weak3d.types import IntLabels, Region, Spacing
 
 _TILE_ACROSS = 3.0
 """Larger objects along a tile, at least: each is seen whole in some tile, with something around it (ours)."""
+_TILE_VOXELS = 1 << 24
+"""Of a tile, at most, where objects allow: two gigabytes, or four in full precision (100 and 230 bytes each, measured).
+"""
+_TILE_STEP = 0.8
+"""By this factor is a side of a tile lowered at a time."""
 _OVERLAP_ACROSS = 1.1
 """Of the larger objects: so far do tiles overlap."""
 _KEPT_BYTES = 1 << 30
@@ -117,25 +122,13 @@ class Search:
 
     def find_maps(self) -> Iterator[tuple[int, int]]:
         """Tell what each voxel is; yields how many tiles are done, of how many."""
-        planner = partial(plan_tiles, overlap=self._overlap(), multiple=self.finder.net.multiple)
-        self._plan = planner(self.shape, tile=self._tile())
-        self.maps = np.zeros((2, *self.shape), np.float32)
-        return predict_volume(
-            self._tell_maps, self.image, out=self.maps, planner=planner, tile=self._tile(), on_shrink=self.on_shrink
-        )
+        return self._in_tiles(self._tell_in_tiles)
 
     def find_boxes(self) -> Iterator[tuple[int, int]]:
         """Find the boxes of all tiles; yields how many are done, of how many."""
         if self.finder.rule is not None:
             return self.find_maps()
-        planner = partial(plan_tiles, overlap=self._overlap(), multiple=self.finder.net.multiple)
-        return with_smaller_tiles(
-            lambda plan, _: self._find_in_tiles(plan),
-            self.shape,
-            planner=planner,
-            tile=self._tile(),
-            on_shrink=self.on_shrink,
-        )
+        return self._in_tiles(self._find_in_tiles)
 
     def merge(self) -> Detections:
         """Give the boxes of all tiles that were searched, merged, the highest score first.
@@ -188,9 +181,21 @@ class Search:
             logits = finder.net.tell_maps(finder.compute.to_device(batch))
         return torch.stack([_read_maps(each) for each in logits.float().softmax(dim=1)])
 
+    def _in_tiles(self, work: Callable[[TilePlan], Iterator[tuple[int, int]]]) -> Iterator[tuple[int, int]]:
+        planner = partial(plan_tiles, overlap=self._overlap(), multiple=self.finder.net.multiple)
+
+        def begin(plan: TilePlan, _: int) -> Iterator[tuple[int, int]]:
+            self._plan, self.found, self._features = plan, [], {}
+            self._anchors = self.finder.net.place_anchors(plan.tile)
+            return work(plan)
+
+        return with_smaller_tiles(begin, self.shape, planner=planner, tile=self._tile(), on_shrink=self.on_shrink)
+
+    def _tell_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
+        self.maps = np.zeros((2, *self.shape), np.float32)
+        return predict_tiles(self._tell_maps, self.image, plan=plan, out=self.maps)
+
     def _find_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
-        self._plan, self.found, self._features = plan, [], {}
-        self._anchors = self.finder.net.place_anchors(plan.tile)
         self.maps = None if self.finder.witness is None else np.zeros((2, *self.shape), np.float32)
         for number, tile in enumerate(plan):
             features, detections = self._forward(tile, number)
@@ -242,6 +247,18 @@ class Search:
             max(1, round(max(self.finder.config.tile * finest / along, _TILE_ACROSS * size)))
             for along, size in zip(self.spacing, scheme.largest, strict=True)
         )
+        return self._shrink_tile((z, y, x))
+
+    def _shrink_tile(self, tile: Shape) -> Shape:
+        """Lower the longest sides while a tile has too many voxels, as long as the larger objects fit into it."""
+        sides = np.minimum(tile, self.shape)
+        least = _TILE_ACROSS * np.array(self.finder.scheme.largest)
+        if np.prod(sides) <= _TILE_VOXELS:
+            return tile
+        while np.prod(sides) > _TILE_VOXELS and (sides * _TILE_STEP >= least).any():
+            longest = np.where(sides * _TILE_STEP >= least, sides, 0).argmax()
+            sides[longest] = sides[longest] * _TILE_STEP
+        z, y, x = sides.tolist()
         return z, y, x
 
     def _overlap(self) -> Shape:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.detections import Detections
+from napari_weak3d.methods.boxes.geometry import box_iou
 from napari_weak3d.methods.boxes.scheme import Calibration
 from napari_weak3d.methods.boxes.volumes import Annotated, have_centres_in
-from napari_weak3d.metrics import box_scores
 from napari_weak3d.types import Region
 
 _FEWEST = 8
@@ -24,6 +25,8 @@ THRESHOLDS = np.linspace(LEAST_SCORE, 0.9, 35)
 """Thresholds of scores in question."""
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Boxes fit where F1 is good for all of these (ours)."""
+_USUAL_IOU = IOUS.index(0.4)
+"""Detection F1 is at this one (Zhao et al. 2018)."""
 USUAL = 0.4
 """Threshold as long as nothing is known (ours)."""
 HIGHEST = 0.5
@@ -76,13 +79,13 @@ class Sighting(NamedTuple):
 
 def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]], *, foreground: float = 0.5) -> Sighting:
     """Compare what was found with what was drawn."""
-    f1, count = measure_f1(by_anchors)
-    fit = np.array([_measure_fit(by_anchors, threshold=float(threshold)) for threshold in THRESHOLDS])
-    of_rules = {
-        rule: (_f1_of(_count(found, threshold=0.0)), _measure_fit(found, threshold=0.0))
-        for rule, found in by_rule.items()
-    }
-    return Sighting(f1, count, fit, of_rules, foreground)
+    matches = [_match(each) for each in by_anchors]
+    curves = _curves(matches)
+    of_rules = {}
+    for rule, found in by_rule.items():
+        f1 = _f1_of_all([_match(each) for each in found])
+        of_rules[rule] = float(f1[_USUAL_IOU]), float(f1.mean())
+    return Sighting(curves[_USUAL_IOU], sum(each.n_true for each in matches), curves.mean(axis=0), of_rules, foreground)
 
 
 def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
@@ -105,10 +108,12 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
         return Calibration(threshold)
     f1 = float(np.mean([np.interp(threshold, THRESHOLDS, each.f1) for each in counted]))
     fit = float(np.mean([each.fit for each in counted], axis=0).max())
+    # Of other masks, that came meanwhile, a typical object is another one: the rules are still the same.
+    told = [{(rule.inside, rule.speck): found for rule, found in each.by_rule.items()} for each in counted]
     means = {
-        rule: tuple(np.mean([each.by_rule[rule] for each in counted], axis=0).tolist())
+        rule: tuple(np.mean([each[rule.inside, rule.speck] for each in told], axis=0).tolist())
         for rule in counted[0].by_rule
-        if all(rule in each.by_rule for each in counted)
+        if all((rule.inside, rule.speck) in each for each in told)
     }
     if not means:
         return Calibration(threshold, f1)
@@ -150,20 +155,13 @@ def choose_held_out(annotated: Annotated, *, share: float, seed: int) -> Split |
     return Split(parts[1], parts[0]) if from_end else Split(parts[0], parts[1])
 
 
-def measure_f1(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], int]:
-    """Give the detection F1 at each threshold in question, all volumes together, and how many boxes that is of."""
-    counts = [_count(scored, threshold=float(threshold)) for threshold in THRESHOLDS]
-    f1 = np.array([_f1_of(each) for each in counts])
-    return f1, counts[0][2]
-
-
 def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float:
     """Choose the score threshold of best F1.
 
     Parameters
     ----------
     curves
-        F1 at each threshold and number of boxes, as :func:`measure_f1` gives them; each counts alike. That of boxes
+        F1 at each threshold and number of boxes, as in a :class:`Sighting`; each counts alike. That of boxes
         that were learned from flatters, that of held-out boxes is old by the end of the training.
 
     Notes
@@ -180,27 +178,55 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     return float(THRESHOLDS[int(np.argmax(np.where(low_enough, smooth - cost, -np.inf)))])
 
 
-def _measure_fit(scored: Sequence[Scored], *, threshold: float) -> float:
-    return float(np.mean([_f1_of(_count(scored, threshold=threshold, least_iou=iou)) for iou in IOUS]))
+class _Matches(NamedTuple):
+    """Found boxes of a volume in the order of their scores: these (N,), which hit at each of ``IOUS`` (K, N), and how
+    many boxes are true.
+    """
+
+    scores: NDArray[np.float64]
+    hits: NDArray[np.bool_]
+    n_true: int
 
 
-def _f1_of(count: tuple[int, int, int]) -> float:
-    hits, found, true = count
-    return 2 * hits / max(1, found + true)
+def _match(scored: Scored) -> _Matches:
+    """Match boxes one to one, the surest first, each with the free true one of its class that it overlaps most."""
+    annotated, region, found = scored
+    inside = have_centres_in(found.boxes.cpu().numpy().astype(np.float64), region)
+    found = found.take(torch.from_numpy(np.flatnonzero(inside)))
+    found = found.take(found.scores.argsort(descending=True, stable=True))
+    rows = annotated.lie_in(region)
+    truth, classes = torch.from_numpy(annotated.boxes[rows]).float(), torch.from_numpy(annotated.classes[rows])
+    iou = box_iou(found.boxes.cpu().float(), truth) * (found.classes.cpu()[:, None] == classes)
+    hits = np.zeros((len(IOUS), len(found)), np.bool_)
+    at, of = (each.tolist() for each in (iou > min(IOUS)).nonzero().unbind(1))
+    near: dict[int, list[tuple[float, int]]] = {}
+    for row, column in zip(at, of, strict=True):
+        near.setdefault(row, []).append((float(iou[row, column]), column))
+    for number, least in enumerate(IOUS):
+        free = set(range(len(truth)))
+        for row, candidates in near.items():
+            fitting = [(overlap, column) for overlap, column in candidates if overlap > least and column in free]
+            if fitting:
+                free.remove(max(fitting)[1])
+                hits[number, row] = True
+    return _Matches(found.scores.cpu().numpy().astype(np.float64), hits, len(truth))
 
 
-def _count(scored: Sequence[Scored], *, threshold: float, least_iou: float = 0.4) -> tuple[int, int, int]:
-    """Found boxes that are true, found boxes, true boxes: all with their centre in the region."""
-    hits = found = true = 0
-    for annotated, region, detections in scored:
-        sure = detections.boxes[detections.scores >= threshold].cpu().numpy().astype(np.float64)
-        inside = sure[have_centres_in(sure, region)]
-        truth = annotated.boxes[annotated.lie_in(region)]
-        scores = box_scores(inside, truth, threshold=least_iou)
-        hits += round(scores.recall * len(truth)) if len(truth) else 0
-        found += len(inside)
-        true += len(truth)
-    return hits, found, true
+def _curves(matches: Sequence[_Matches]) -> NDArray[np.float64]:
+    """F1 at each of ``IOUS`` and of ``THRESHOLDS`` (K, T), all volumes together."""
+    true = sum(each.n_true for each in matches)
+    f1 = np.zeros((len(IOUS), len(THRESHOLDS)))
+    for number, threshold in enumerate(THRESHOLDS):
+        found = sum(int((each.scores >= threshold).sum()) for each in matches)
+        hits = sum(each.hits[:, each.scores >= threshold].sum(axis=1) for each in matches)
+        f1[:, number] = 2 * hits / max(1, found + true)
+    return f1
+
+
+def _f1_of_all(matches: Sequence[_Matches]) -> NDArray[np.float64]:
+    """F1 at each of ``IOUS``, of all that was found."""
+    hits = sum((each.hits.sum(axis=1) for each in matches), np.zeros(len(IOUS)))
+    return np.asarray(2 * hits / max(1, sum(len(each.scores) + each.n_true for each in matches)))
 
 
 def _replace(region: Region, axis: int, along: tuple[int, int]) -> Region:

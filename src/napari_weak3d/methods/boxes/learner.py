@@ -41,6 +41,8 @@ _OBJECTS_ACROSS = 3.5
 """Typical objects along a side of a patch (ours): enough whole ones, and enough of what lies between them."""
 _LARGE_ACROSS = 1.25
 """And at least so many of the larger ones."""
+_MOST_FEATURES = 1 << 17
+"""But no more voxels behind the first convolution than these: a step takes memory for each (ours)."""
 
 
 @dataclass(eq=False)
@@ -162,8 +164,12 @@ class Learner:
             wanted = self.config.patch * finest / along
             objects = _OBJECTS_ACROSS * self.scheme.typical[axis], _LARGE_ACROSS * self.scheme.largest[axis]
             sides.append(min(wanted or max(objects), smallest[axis]))
+        stem = int(np.prod(self.scheme.stem))
+        too_much = float(np.prod(sides)) / (_MOST_FEATURES * stem)
+        if too_much > 1 and not self.config.patch:
+            sides = [side / too_much ** (1 / 3) for side in sides]
         shape = fit_patch(sides, multiple=net.multiple)
-        features = int(np.prod(shape)) // int(np.prod(self.scheme.stem))
+        features = int(np.prod(shape)) // stem
         return PatchSize(shape, max(1, self.config.pixels // features), net.multiple)
 
     def _shrink(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,31 +89,40 @@ def paste_masks(probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, i
 
 @torch.no_grad()
 def find_duplicates(
-    probabilities: Tensor, rois: Tensor, *, shape: tuple[int, int, int], threshold: float = 0.5, most: float = 0.5
+    probabilities: Tensor,
+    rois: Tensor,
+    *,
+    classes: Sequence[int],
+    shape: tuple[int, int, int],
+    threshold: float = 0.5,
+    most: float = 0.5,
 ) -> NDArray[np.bool_]:
     """Find the objects most of whose mask is that of a single earlier one: the same object, or a part of it, again.
 
-    Boxes of different objects may overlap a lot, masks do not.
+    Boxes of different objects may overlap a lot, masks of one class do not; an object may lie in one of another class,
+    as a nucleus does in its cell.
 
     Parameters
     ----------
     probabilities, rois, shape, threshold
         As in :func:`paste_masks`.
+    classes
+        (R,) of the objects.
     most
-        An object is a duplicate if an earlier one that is none has more than this share of its voxels.
+        An object is a duplicate if an earlier one of its class that is none has more than this share of its voxels.
 
     Returns
     -------
     (R,) bool
     """
-    owners = np.zeros(shape, np.int32)
+    of_class = {each: np.zeros(shape, np.int32) for each in set(classes)}
     duplicates = np.zeros(len(rois), np.bool_)
     for row, (box, here) in enumerate(draw_masks(probabilities, rois, shape=shape)):
-        inside = here >= threshold
-        counts = np.bincount(owners[box][inside])
+        inside, owners = here >= threshold, of_class[classes[row]][box]
+        counts = np.bincount(owners[inside])
         duplicates[row] = len(counts) > 1 and counts[1:].max() > most * counts.sum()
         if not duplicates[row]:
-            owners[box][inside & (owners[box] == 0)] = row + 1
+            owners[inside & (owners == 0)] = row + 1
     return duplicates
 
 

@@ -157,7 +157,7 @@ def _make_prediction(objects: Objects, *, finder: Finder, notes: tuple[str, ...]
     if not finder.has_masks:
         boxes = round_boxes(objects.found.boxes[rows - 1], shape=labels.shape)
         listed = tuple(replace(row, box=_as_corners(box)) for row, box in zip(listed, boxes, strict=True))
-    probability = _rescale(objects.probability, cut=config.mask_threshold)
+    probability = _rescale(objects.probability, cut=objects.cut)
     if len(scheme.classes) == 2:
         return Prediction(
             labels=labels,

@@ -25,12 +25,15 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """Objects in a volume: labels (Z, Y, X) of rows + 1, highest mask probability, and doubt in 0..1."""
+    """Objects in a volume: labels (Z, Y, X) of rows + 1, highest mask probability, doubt in 0..1, and the probability
+    from which on a voxel is of an object.
+    """
 
     found: Detections
     labels: IntLabels
     probability: NDArray[np.float32]
     uncertainty: NDArray[np.float32]
+    cut: float
 
 
 def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float, drawn: Boxes | None) -> Objects:
@@ -50,7 +53,9 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
     """
     cut = search.finder.config.mask_threshold
     n_drawn = 0 if drawn is None else len(drawn.corners)
-    again = find_duplicates(masks, search.pad(found.boxes), shape=search.shape, threshold=cut)
+    again = find_duplicates(
+        masks, search.pad(found.boxes), classes=found.classes.tolist(), shape=search.shape, threshold=cut
+    )
     again[:n_drawn] = False
     kept = torch.from_numpy(~again)
     found, masks = found.take(kept), masks[kept]
@@ -65,6 +70,8 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
     trust = torch.where(sure, 0.5 + 0.5 * (score - threshold) / (1 - threshold), 0.5 * score / threshold)
     expected = paste_masks(masks * trust.clamp(0, 1)[:, None, None, None], rois, shape=search.shape).probability
     painted, bare = np.zeros(search.shape, np.bool_), list(range(n_drawn))
+    # An object may lie in one of another class, whose mask then covers it.
+    nested = range(n_drawn, int(sure.sum())) if len(set(found.classes[sure].tolist())) > 1 else range(0)
     if drawn is not None and drawn.masks is not None:
         bare = np.flatnonzero(~drawn.has_mask).tolist()
         of_drawn = np.zeros(int(sure.sum()) + 1, np.bool_)
@@ -75,8 +82,8 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
             image[beside], image[painted] = 0, 1
         pasted.labels[beside] = 0
         pasted.labels[painted] = drawn.masks[painted]
-    labels = give_back(pasted.labels, masks[sure], rois[sure], rows=bare, fixed=painted, threshold=cut)
-    return Objects(found.take(sure), labels, pasted.probability, _entropy(expected))
+    labels = give_back(pasted.labels, masks[sure], rois[sure], rows=[*bare, *nested], fixed=painted, threshold=cut)
+    return Objects(found.take(sure), labels, pasted.probability, _entropy(expected), cut)
 
 
 def take_components(found: Detections, search: Search, *, threshold: float) -> Objects:
@@ -92,8 +99,10 @@ def take_components(found: Detections, search: Search, *, threshold: float) -> O
     sure = found.scores >= threshold
     numbers = np.zeros(len(found) + 1, np.int32)
     numbers[1:][sure.numpy()] = np.arange(1, int(sure.sum()) + 1)
+    assert search.finder.rule is not None
     foreground = search.maps[1]
-    return Objects(found.take(sure), numbers[search.labels], foreground, _entropy(foreground))
+    cut = search.finder.rule.foreground
+    return Objects(found.take(sure), numbers[search.labels], foreground, _entropy(foreground), cut)
 
 
 def paste_drawn(masks: Tensor, rois: Tensor, *, n_drawn: int, shape: tuple[int, int, int], threshold: float) -> Pasted:

@@ -49,6 +49,37 @@ def test_a_box_that_leaves_its_mask_behind_is_not_done_any_more(session):
     assert session.table.done.tolist() == [True, False]
 
 
+def test_a_mask_of_which_a_part_goes_with_its_box_is_not_done_any_more(session):
+    stroke(session, 1, np.s_[:, 1:4, 1:4])
+    session.step("done", session.table.with_done([1], True))
+    session.reshape([1], np.array([[[0, 2, 3], [5, 9, 11]]]), name="resize 1 box")
+    assert session.table.done.tolist() == [True, False], "all of it is still inside"
+    session.reshape([1], np.array([[[2, 2, 3], [5, 9, 11]]]), name="resize 1 box")
+    assert session.masks.any()
+    assert not session.table.done.any()
+    session.undo()
+    assert session.table.done.tolist() == [True, False]
+
+
+def test_a_mask_of_which_all_is_erased_is_not_done_any_more(session):
+    stroke(session, 1, np.s_[0, 1:3, 1:3])
+    session.step("done", session.table.with_done([1], True))
+    stroke(session, 1, np.s_[0, 1, 1], value=0)
+    assert session.table.done.tolist() == [True, False]
+    stroke(session, 1, np.s_[0, 1:3, 1:3], value=0)
+    assert not session.table.done.any()
+    session.undo()
+    assert session.table.done.tolist() == [True, False]
+
+
+def test_a_copy_that_is_pushed_back_into_the_image_does_not_lie_on_its_original(session):
+    (number,) = session.add(np.array([[[0, 2, 3], [4, 9, 10]]]), [1], name="draw 1 box")
+    copied = session.table.corners_of(number)[None]
+    (pasted,) = steps.paste(session, copied, [1], which=(0, 0))
+    assert session.table.corners_of(pasted).tolist() != copied[0].tolist()
+    assert (session.table.corners_of(pasted) >= 0).all()
+
+
 def test_a_deleted_box_takes_its_mask_along_and_no_other(session):
     stroke(session, 1, np.s_[:, :, :])
     stroke(session, 2, np.s_[:, :, :])

@@ -301,6 +301,7 @@ def test_nothing_is_changed_while_it_is_locked(tool, hand):
     hand.rest()
     assert corners(tool) == [FIRST]
     assert len(tool.layer.data) == 1
+    assert not tool.panel.classes.isEnabled(), "a class goes with its boxes"
 
 
 def test_before_a_training_the_tool_says_what_is_missing(tool, hand):

@@ -111,12 +111,19 @@ class BoxSession(QObject):
         return ids
 
     def reshape(self, ids: Sequence[int], corners: Corners, *, name: str) -> None:
-        """Give boxes other corners, cut to the volume; what of their masks lies outside then goes."""
+        """Give boxes other corners, cut to the volume; what of their masks lies outside then goes.
+
+        A mask of which something goes is no longer done: what is left is not all of its object.
+        """
         new = clip_corners(np.asarray(corners), self.shape)
         table = self.table.with_corners(ids, new)
         patches = [self._outside(each, box) for each, box in zip(ids, new, strict=True)]
-        bare = [each for each, box in zip(ids, new, strict=True) if not self._holds(each, box)]
-        self.step(name, table.with_done(bare, False), voxels=join(patches))
+        cut = [
+            each
+            for each, box, gone in zip(ids, new, patches, strict=True)
+            if len(gone.where) or not self._holds(each, box)
+        ]
+        self.step(name, table.with_done(cut, False), voxels=join(patches))
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove boxes and their masks."""
@@ -161,7 +168,10 @@ class BoxSession(QObject):
         if changed.any():
             where = self._flat_index(np.argwhere(changed) + box[0])
             old, new = (Patch(where, values[changed]) for values in (before, kept))
-            self._push("paint", Moment(self.table, old), Moment(self.table, new))
+            before_it = self.table
+            if not (kept == box_id).any():  # all of it was erased
+                self.table = self.table.with_done([box_id], False)
+            self._push("paint", Moment(before_it, old), Moment(self.table, new))
             self._count(old, new)
             self.changed.emit()
         return is_repaired

@@ -55,6 +55,7 @@ def paste(session: BoxSession, corners: Corners, classes: Sequence[int], *, whic
     copies = corners.copy()
     middles = (corners[:, 0, axis] + corners[:, 1, axis] - 1) // 2
     copies[:, :, axis] += (index - middles)[:, None]
+    copies = push_inside(copies, session.shape)
     taken = {tuple(each.ravel()) for each in session.table.corners}
     across = [each for each in range(3) if each != axis]
     while any(tuple(each.ravel()) in taken for each in copies):
@@ -65,7 +66,7 @@ def paste(session: BoxSession, corners: Corners, classes: Sequence[int], *, whic
         if np.array_equal(shifted, copies):
             break  # the corner of the volume
         copies = shifted
-    return session.add(push_inside(copies, session.shape), classes, name=f"paste {count(len(copies))}")
+    return session.add(copies, classes, name=f"paste {count(len(copies))}")
 
 
 def snap(session: BoxSession, ids: Sequence[int], *, read: Callable[[tuple[slice, ...]], NDArray[Any]]) -> list[int]:

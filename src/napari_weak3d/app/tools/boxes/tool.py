@@ -123,11 +123,13 @@ class BoxesTool(QObject):
             work.close()
         self._suggested, self._suggested_boxes, self._asked = (), (), False
         self._panel.list.boxes.read_only = False
+        self._panel.classes.setEnabled(True)
         self._refresh()
 
     def lock(self) -> None:
         """Let nothing be changed: it would be lost."""
         self._panel.list.boxes.read_only = True
+        self._panel.classes.setEnabled(False)
         self.work.lock()
 
     def boxes(self) -> Boxes:
