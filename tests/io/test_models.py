@@ -98,12 +98,25 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     refused(tmp_path / "nuclei")
 
 
-@pytest.mark.parametrize("left", [[], ["log.csv", "paint.npz"], [".12-34-weights.safetensors"], [MODEL, "notes.txt"]])
+@pytest.mark.parametrize("left", [[], ["log.csv", "paint.npz"], [".12-34-weights.safetensors"]])
 def test_a_model_may_go_where_nothing_or_a_training_is(folder, left):
     for name in left:
         (folder / name).touch()
     check_model_out(folder)
     check_model_out(folder / "new" / "deep")
+
+
+def test_a_model_may_go_where_a_model_is_also_beside_notes(folder):
+    write(folder, json.dumps({"schema": SCHEMA + 1, "method": "slices"}))
+    (folder / "notes.txt").touch()
+    check_model_out(folder)
+
+
+@pytest.mark.parametrize("content", ['{"format": "layers-model"}', '{"schema": 1}', "[]", "", "[" * 100_000])
+def test_a_model_may_not_go_where_another_programs_model_is(folder, content):
+    write(folder, content)
+    with pytest.raises(StorageError, match=r"the model.json in it is none of napari-weak3d's: name a new folder"):
+        check_model_out(folder)
 
 
 @pytest.mark.parametrize("foreign", ["notes.txt", ".12-34-notes.txt", "log.csv.bak"])

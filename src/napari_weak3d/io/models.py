@@ -59,17 +59,32 @@ def check_model_out(folder: Path) -> None:
     ------
     StorageError
         It is a file; it holds other things than a model, or than what a training left that ended before its first
-        checkpoint; it cannot be made.
+        checkpoint; its ``model.json`` is of another program, or damaged; it cannot be made.
     """
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir():
         raise _refuse_out(folder, f"{there} is a file: name a new folder")
-    if there == folder and not (folder / MODEL).is_file():
+    if there == folder and (folder / MODEL).exists():
+        if not _holds_model(folder):
+            raise _refuse_out(folder, f"the {MODEL} in it is none of napari-weak3d's: name a new folder")
+    elif there == folder:
         foreign = sorted(path.name for path in folder.iterdir() if not _is_ours(path.name))
         if foreign:
             raise _refuse_out(folder, f"it holds other things than a model ({foreign[0]}): name a new folder")
     if not os.access(there, os.W_OK):
         raise _refuse_out(folder, f"you may not write to {there}: choose another place")
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether ``model.json`` is one that some version has written; other programs have files of that name too."""
+    try:
+        return _describes_model(json.loads((folder / MODEL).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _describes_model(described: Any) -> bool:
+    return isinstance(described, dict) and isinstance(described.get("schema"), int) and "method" in described
 
 
 def _is_ours(name: str) -> bool:
@@ -102,14 +117,14 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     file = folder / MODEL
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
+        described: Any = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a model: it has no {MODEL}", where=str(folder)) from None
     except (OSError, ValueError) as error:
         raise ModelError(
             f"the model in {folder} is damaged: {MODEL} cannot be read ({error})", where=str(folder)
         ) from None
-    if not isinstance(described, dict) or not isinstance(described.get("schema"), int) or "method" not in described:
+    if not _describes_model(described):
         raise ModelError(f"{file} does not describe a model of napari-weak3d", where=str(folder))
     if described["schema"] > SCHEMA:
         raise ModelError(
