@@ -53,7 +53,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("text.tif").write_text("no picture " * 9)
     Path("model").mkdir()
     Path("model/model.json").write_text(json.dumps({"schema": 1, "method": "centroids"}))
-    write_zarr(Path("raw.zarr"), picture, spacing=SPACING, unit="um", kind="image")
+    Path("flat.json").write_text("{}")
+    for name in ("raw", "own"):
+        write_zarr(Path(f"{name}.zarr"), picture, spacing=SPACING, unit="um", kind="image")
     described = json.loads(Path("raw.zarr/zarr.json").read_text())
     del described["attributes"]["napari-weak3d"]
     Path("raw.zarr/zarr.json").write_text(json.dumps(described))
@@ -127,14 +129,20 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("segment . cells.tif --out labels.png", ["labels.png", ".tif"]),
         ("segment . cells.tif --out nowhere/labels.tif", ["nowhere"]),
         ("segment . cells.tif --out labels.tif --objects objects.xls", ["objects.xls", ".csv"]),
-        ("segment . cells.tif --out ./cells.tif", ["--out cells.tif", "read by this command"]),
-        ("segment . link.tif --out cells.tif", ["--out cells.tif", "read by this command"]),
-        ("segment . cells.tif --out a.tif --classes ./a.tif", ["--classes a.tif", "written by --out"]),
-        ("segment . cells.tif --out a.tif --clicks flat.csv --objects flat.csv", ["--objects flat.csv", "read by"]),
+        ("segment model cells.tif --out ./cells.tif", ["--out cells.tif", "read by this command"]),
+        ("segment model link.tif --out cells.tif", ["--out cells.tif", "read by this command"]),
+        ("segment model cells.tif --out a.tif --classes ./a.tif", ["--classes a.tif", "written by --out"]),
+        ("segment model cells.tif --out a.tif --clicks flat.csv --objects flat.csv", ["--objects flat.csv", "read by"]),
+        ("segment model own.zarr/0 --out own.zarr", ["own.zarr/0, which is read by this command, lies inside it"]),
+        ("segment model own.zarr --out own.zarr/o.tif", ["lies inside own.zarr, which is read by"]),
+        ("segment model cells.tif --out model/weights.tif", ["lies inside model, which is read by"]),
+        ("segment model cells.tif --out own.zarr --classes own.zarr/c.tif", ["inside own.zarr, which is written by"]),
         ("segment . cells.tif --out raw.zarr", ["raw.zarr", "not written"]),
         ("segment . cells.tif --out folder.tif", ["folder.tif", "is a folder"]),
         ("weaken paint.tif --to slices --out paint.tif", ["--out paint.tif", "read by"]),
         ("weaken a-masks.tif --to boxes --out a.csv", ["a-masks.tif", "read by"]),
+        ("weaken paint.tif --to boxes --out a.csv", ["a-masks.tif", "of another file than a.csv"]),
+        ("weaken paint.tif --to slices --out flat.ome.tif", ["flat.json", "of another file than flat.ome.tif"]),
         ("demo --steps 1 --out .", ["not of an earlier demo"]),
         ("evaluate paint.tif short.tif", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("evaluate paint.tif boxes.csv", ["two kinds"]),

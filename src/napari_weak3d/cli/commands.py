@@ -44,13 +44,18 @@ def run_demo(options: argparse.Namespace) -> Report:
 
 def run_weaken(options: argparse.Namespace) -> Report:
     """Make painted slices, centroids or boxes from a dense truth."""
-    from napari_weak3d.io.annotations import masks_path
+    from napari_weak3d.io.annotations import masks_path, sidecar_path
     from napari_weak3d.io.atomic import all_or_none
     from napari_weak3d.io.volumes import SpacingWarning, read_labels, read_volume
 
     places.check_out(options.out, places.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
-    masks = masks_path(options.out) if options.to == "boxes" else None
-    places.check_distinct([options.truth], {"--out": options.out, "the masks beside --out": masks})
+    beside = {
+        "the masks beside --out": masks_path(options.out) if options.to == "boxes" else None,
+        "the .json beside --out": sidecar_path(options.out) if options.to == "slices" else None,
+    }
+    places.check_distinct([options.truth], {"--out": options.out} | beside)
+    for option, path in beside.items():
+        places.check_beside(path, out=options.out, option=option)
     labels = read_labels(options.truth)
     if not labels.any():
         raise AnnotationError(f"{options.truth} holds no object: there is nothing to label", where=str(options.truth))
@@ -141,8 +146,8 @@ def run_segment(options: argparse.Namespace) -> Report:
         if path:
             places.check_out(path, (".csv",), option=option)
     images = {"--out": options.out, "--classes": options.classes, "--uncertainty": options.uncertainty}
-    places.check_distinct([options.image, options.clicks], images | tables)
     inputs.check_model_in(options.model)
+    places.check_distinct([options.model, options.image, options.clicks], images | tables)
     if options.centres_out or options.clicks:
         inputs.check_takes_clicks(options.model, option="--clicks" if options.clicks else "--centres-out")
     volume = inputs.read_image(options.image, options=options)

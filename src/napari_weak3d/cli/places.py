@@ -30,6 +30,12 @@ def check_out(path: Path, suffixes: Sequence[str], *, option: str) -> None:
             )
 
 
+def check_beside(path: Path | None, *, out: Path, option: str) -> None:
+    """Raise StorageError where a second file, written beside a result, would take the place of another result's."""
+    if path is not None and path.exists() and not out.exists():
+        raise _refuse(path, f"there is one, of another file than {out.name}; name another, or delete it", option=option)
+
+
 def check_distinct(sources: Sequence[Path | None], results: Mapping[str, Path | None]) -> None:
     """Make sure that no result takes the place of a file that is read, or of another result.
 
@@ -43,16 +49,29 @@ def check_distinct(sources: Sequence[Path | None], results: Mapping[str, Path | 
     Raises
     ------
     StorageError
-        Two are the same file, under whatever name.
+        Two are the same file, under whatever name, or one lies inside the other.
     """
     taken = {"read by this command": [path for path in sources if path is not None]}
     for option, path in results.items():
         if path is None:
             continue
         for whose, paths in taken.items():
-            if any(_are_same(path, other) for other in paths):
-                raise _refuse(path, f"this file is {whose}; name another", option=option)
+            for other in paths:
+                _keep_apart(path, other, whose=whose, option=option)
         taken[f"written by {option}"] = [path]
+
+
+def _keep_apart(path: Path, other: Path, *, whose: str, option: str) -> None:
+    if _are_same(path, other):
+        raise _refuse(path, f"this file is {whose}; name another", option=option)
+    if _lies_in(path, other):
+        raise _refuse(path, f"it lies inside {other}, which is {whose}; name another place", option=option)
+    if _lies_in(other, path):
+        raise _refuse(path, f"{other}, which is {whose}, lies inside it; name another", option=option)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return any(_are_same(parent, folder) for parent in path.resolve().parents)
 
 
 def _are_same(one: Path, other: Path) -> bool:

@@ -18,6 +18,7 @@ from napari_weak3d.io.annotations.centroids import (
     read_centroids_and_columns,
     write_centroids,
 )
+from napari_weak3d.io.annotations.sidecar import sidecar_path
 from napari_weak3d.io.annotations.slices import check_slices, parse_annotated, read_slices, write_slices
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "read_centroids",
     "read_centroids_and_columns",
     "read_slices",
+    "sidecar_path",
     "write_boxes",
     "write_centroids",
     "write_slices",
