@@ -153,6 +153,8 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("measure zero.tif --out t.csv", ["zero.tif", "empty", "copy it anew"]),
         ("measure text.tif --out t.csv", ["text.tif", "not a TIFF file", "save it as one"]),
         ("evaluate paint.tif paint.tif --ignore-slices z:8", ["z:8"]),
+        ("evaluate paint.tif paint.tif --ignore-slices q:8", ["error: --ignore-slices 'q:8': 'q' is not an axis"]),
+        ("evaluate paint.tif paint.tif --ignore-slices z:0-99999999999", ["has more than 1000000 slices"]),
         ("measure paint.tif --image short.tif --out t.csv", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("measure nan.tif --out t.csv", ["nan"]),
         ("weaken empty.tif --to slices --out p.tif", ["empty.tif", "no object"]),

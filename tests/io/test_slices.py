@@ -57,6 +57,8 @@ def test_annotated_slices_are_read():
         ("z:3,,4", "'' is neither"),
         ("z:1.5", "'1.5' is neither"),
         ("z:6-3", "6-3 runs backwards"),
+        ("z:0-99999999999", "0-99999999999 has more than 1000000 slices"),
+        (f"z:{'9' * 5000}", "is neither"),
     ],
 )
 def test_annotated_slices_that_make_no_sense_are_refused(text, words):
@@ -140,7 +142,8 @@ def test_the_table_beside_the_image_is_read_and_arguments_win(tmp_path):
         ('{"colour": 1}', "colour"),
         ('{"paint": "cells"}', "paint = 'cells'"),
         ('{"annotated": "z:3"}', "annotated = 'z:3'"),
-        ('{"annotated": ["z:3,"]}', "'' is neither"),
+        ('{"annotated": ["z:3,"]}', "paint.json: annotated slices 'z:3,': '' is neither"),
+        ('{"annotated": ["z:5"]}', "paint.json: annotated slice z:5 is out of range: raw has 5"),
         ('{"classes": [{"value": -2, "name": "a"}]}', "classes.0.value = -2"),
         ('{"classes": [{"value": 1, "name": "a", "color": "red"}]}', "color = 'red'"),
         ('{"classes": [{"value": 1, "name": "a"}, {"value": 1, "name": "b"}]}', "class 1 twice"),

@@ -209,7 +209,7 @@ def run_evaluate(options: argparse.Namespace) -> Report:
     if tables and options.ignore_slices:
         raise Weak3DError("--ignore-slices belongs to labels: leave it out with a .csv", where="--ignore-slices")
     boxed = len(tables) == 2 and all("z0" in _find_columns(path) for path in tables)
-    ignored = parse_annotated(options.ignore_slices) if options.ignore_slices else ()
+    ignored = parse_annotated(options.ignore_slices, name="--ignore-slices")
     spacing = inputs.find_spacing(options, [path for path in paths if path not in tables])
     scores = workflow.evaluate(
         *(_read_scorable(path, boxed=boxed) for path in paths), ignore_slices=ignored, spacing=spacing

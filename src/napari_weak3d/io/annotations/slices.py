@@ -12,15 +12,25 @@ import numpy as np
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.classes import make_class_table
-from napari_weak3d.io.annotations.sidecar import ClassEntry, Sidecar, read_sidecar, write_sidecar
+from napari_weak3d.io.annotations.sidecar import ClassEntry, Sidecar, read_sidecar, sidecar_path, write_sidecar
 from napari_weak3d.io.labels import check_same_shape, read_labels, write_labels
 from napari_weak3d.types import AXES, RELATIVE, IntLabels, PaintClass, SliceIndex, Slices, Spacing, Volume
 
-_RUN = re.compile(r"(\d+)(?:-(\d+))?")
+_RUN = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
+"""No axis is longer, and Python refuses to read numbers of thousands of digits."""
+_LONGEST_RUN = 10**6
+"""Slices: more than any axis has. A mistyped range would fill the memory before it is found to be out of range."""
 
 
-def parse_annotated(texts: Sequence[str]) -> tuple[SliceIndex, ...]:
+def parse_annotated(texts: Sequence[str], *, name: str = "annotated slices") -> tuple[SliceIndex, ...]:
     """Read which slices are complete: ``["z:3,10,17", "y:40", "x:5-8"]``, ranges with both ends.
+
+    Parameters
+    ----------
+    texts
+        Axes, each with indices and ranges of them.
+    name
+        What messages call them.
 
     Returns
     -------
@@ -29,22 +39,25 @@ def parse_annotated(texts: Sequence[str]) -> tuple[SliceIndex, ...]:
     Raises
     ------
     AnnotationError
-        An axis other than z, y and x, no index, an index that is no whole number, or a range that runs backwards.
+        An axis other than z, y and x, no index, an index that is no whole number, or a range that runs backwards or
+        over more than a million slices.
     """
     found: set[SliceIndex] = set()
     for text in " ".join(texts).split():
         axis, colon, runs = text.lower().partition(":")
         if axis not in AXES or len(axis) != 1 or not colon:
-            raise _bad_annotated(text, f"{axis!r} is not an axis, which is z, y or x")
+            raise _bad_annotated(name, text, f"{axis!r} is not an axis, which is z, y or x")
         if not runs:
-            raise _bad_annotated(text, "there is no slice index after the colon")
+            raise _bad_annotated(name, text, "there is no slice index after the colon")
         for run in runs.split(","):
             match = _RUN.fullmatch(run)
             if match is None:
-                raise _bad_annotated(text, f"{run!r} is neither a slice index nor a range of them")
+                raise _bad_annotated(name, text, f"{run!r} is neither a slice index nor a range of them")
             first, last = int(match[1]), int(match[2] or match[1])
             if last < first:
-                raise _bad_annotated(text, f"the range {run} runs backwards")
+                raise _bad_annotated(name, text, f"the range {run} runs backwards")
+            if last - first >= _LONGEST_RUN:
+                raise _bad_annotated(name, text, f"the range {run} has more than {_LONGEST_RUN} slices")
             found |= {(AXES.index(axis), index) for index in range(first, last + 1)}
     return tuple(sorted(found))
 
@@ -97,9 +110,14 @@ def read_slices(
     file = Path(path)
     sidecar = read_sidecar(file) or Sidecar()
     labels = read_labels(file, like=volume)
-    complete = parse_annotated(sidecar.annotated) if annotated is None else annotated
+    if annotated is None:
+        beside = f"{sidecar_path(file).name}: annotated "
+        complete = parse_annotated(sidecar.annotated, name=f"{beside}slices")
+        _check_indices(complete, volume, name=f"{beside}slice")
+    else:
+        complete = annotated
+        _check_indices(complete, volume)
     meaning = paint or sidecar.paint
-    _check_indices(complete, volume)
     classes: tuple[PaintClass, ...] = ()
     if meaning == "classes":
         known = tuple(PaintClass(**entry.model_dump()) for entry in sidecar.classes)
@@ -171,11 +189,11 @@ def painted_values(labels: IntLabels) -> list[int]:
     return [int(value) for value in np.unique(labels[labels > 0])]
 
 
-def _check_indices(annotated: Sequence[SliceIndex], volume: Volume) -> None:
+def _check_indices(annotated: Sequence[SliceIndex], volume: Volume, *, name: str = "annotated slice") -> None:
     for axis, index in annotated:
         if not 0 <= index < volume.shape[axis]:
             raise AnnotationError(
-                f"annotated slice {AXES[axis]}:{index} is out of range: {volume.name} has {volume.shape[axis]} slices "
+                f"{name} {AXES[axis]}:{index} is out of range: {volume.name} has {volume.shape[axis]} slices "
                 f"along {AXES[axis]}, 0 to {volume.shape[axis] - 1}",
                 where="annotated",
                 value=index,
@@ -213,5 +231,5 @@ def _has_unpainted(slices: Slices) -> bool:
     return any((np.take(slices.labels, index, axis=axis) == 0).any() for axis, index in slices.annotated)
 
 
-def _bad_annotated(text: str, why: str) -> AnnotationError:
-    return AnnotationError(f"annotated slices {text!r}: {why}; write them as z:3,10,17", where="annotated", value=text)
+def _bad_annotated(name: str, text: str, why: str) -> AnnotationError:
+    return AnnotationError(f"{name} {text!r}: {why}; write them as z:3,10,17", where="annotated", value=text)
