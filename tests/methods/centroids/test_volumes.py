@@ -7,9 +7,11 @@ import pytest
 from scipy import ndimage
 
 from napari_weak3d.methods.centroids.learner import annotate_all
-from napari_weak3d.methods.centroids.volumes import find_middles
+from napari_weak3d.methods.centroids.peaks import Peaks
+from napari_weak3d.methods.centroids.pseudo import BACKGROUND
+from napari_weak3d.methods.centroids.volumes import find_middles, settle_clicks
 from napari_weak3d.samples import SYNTHETIC, click_centroids
-from napari_weak3d.types import Sample
+from napari_weak3d.types import Centroids, Sample, Volume
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,17 @@ def test_on_cells_with_bright_membranes_clicks_stay(config):
     (annotated,) = annotate_all([sample], config=config())
     assert not annotated.look.bright_inside
     assert (annotated.points_vox == sample.annotation.points_vox).all()
+
+
+def test_cells_with_bright_membranes_keep_their_masks_where_a_middle_lies_between_planes(config):
+    spacing, centres = np.array([5.0, 1.0, 1.0]), np.array([[2.0, 16, 16], [2, 16, 36]])
+    at = np.indices((6, 32, 52)).transpose(1, 2, 3, 0)
+    apart = np.min([np.linalg.norm((at - centre) * spacing, axis=-1) for centre in centres], axis=0)
+    image = (abs(apart - 7) < 1.5).astype(np.float32)
+    sample = Sample(Volume(image[None], (5.0, 1.0, 1.0), "um"), Centroids(centres))
+    (annotated,) = annotate_all([sample], config=config(stain="border"))
+    seen = Peaks(centres - np.array([0.5, 0, 0]), np.array([0.9, 0.8]))
+    settled = settle_clicks(annotated, seen, config=config(stain="border"), look=replace(annotated.look, radius=7.0))
+    targets = settled.mask_targets()
+    for _, y, x in centres.astype(int):
+        assert (targets[2, y - 3 : y + 4, x - 3 : x + 4] != BACKGROUND).all()

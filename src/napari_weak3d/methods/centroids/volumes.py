@@ -240,7 +240,7 @@ def settle_clicks(
         for row in np.argsort(peaks.scores, kind="stable"):  # the highest comes last, and stays
             if apart[row] <= annotated.look.radius:
                 points[nearest[row]] = peaks.points_vox[row]
-    cells = find_voronoi_cells(points, shape=annotated.shape, spacing=annotated.spacing)
+    cells = find_cells_of_voxels(points, shape=annotated.shape, spacing=annotated.spacing)
     return replace(annotated, points_vox=points, cells=cells, look=look or look_again(annotated, points, config=config))
 
 
