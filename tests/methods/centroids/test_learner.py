@@ -11,7 +11,9 @@ from napari_weak3d.errors import ConfigError
 from napari_weak3d.messages import Stop
 from napari_weak3d.methods.centroids import learner as learner_module
 from napari_weak3d.methods.centroids import volumes
+from napari_weak3d.methods.centroids.holding_out import THRESHOLDS
 from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
+from napari_weak3d.methods.centroids.networks import N_OUTPUTS
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.phases import train
 from napari_weak3d.methods.centroids.refine import refinement_loss
@@ -175,6 +177,30 @@ def test_a_training_that_goes_on_sees_again_what_its_first_network_had_seen(
         assert settled == []
     else:
         np.testing.assert_allclose(settled[0], moved)
+
+
+def test_centres_are_looked_for_around_the_region_alone_and_found_there_as_in_the_whole_volume(make_learner, sample):
+    wide = replace(sample.volume, data=np.tile(sample.volume.data, (1, 1, 1, 10)))
+    clicks = Centroids(sample.annotation.points_vox + np.array([0, 0, 192.0]))
+    learner = make_learner([Sample(wide, clicks, ((0, 12), (0, 48), (192, 240)))], centre_clicks=False)
+    head = learner.members[CENTRES].averaged.head
+    torch.nn.init.normal_(head.weight, 0, 2)
+    torch.nn.init.zeros_(head.bias)
+    learner.calibration = Calibration(0.25)
+    (annotated,) = learner.annotated
+    whole = np.empty((N_OUTPUTS, *annotated.shape), np.float32)
+    assert list(learner.pair().predict(annotated.view.image, spacing=annotated.spacing, out=whole))
+    threshold = float(THRESHOLDS[0])
+    in_all = learner.scheme.find_peaks(whole[0], spacing=annotated.spacing, threshold=threshold).points_vox
+    job = train(learner, Budget(60, steps=10))
+    next(job)
+    while not learner.peaks:
+        job.send(None)
+    found = learner.peaks[0].points_vox
+    assert 140 < found[:, 2].min() < found[:, 2].max() < 292
+    in_all, found = (each[abs(each[:, 2] - 216) < 34] for each in (in_all, found))
+    assert len(found) > 5
+    np.testing.assert_allclose(found, in_all, atol=1e-6)
 
 
 def test_transmitted_light_is_not_turned_upside_down(make_learner, monkeypatch):

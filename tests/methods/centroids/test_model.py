@@ -226,6 +226,13 @@ def test_a_training_that_goes_on_from_a_model_and_is_stopped_early_keeps_its_mas
 
 
 @pytest.mark.slow
+def test_a_result_says_that_masks_were_not_learned(config, sample, finish, tmp_path):
+    _, model = finish(CentroidsModel.fit([sample], config=config(), folder=tmp_path / "model"), None, Stop())
+    _, prediction = finish(model.predict(sample.volume))
+    assert prediction.notes == ("the training ended before masks were learned: cells are drawn as balls; train longer",)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "learns_size"), [(0.8, True), (0.3, False)])
 def test_a_model_that_goes_on_with_smaller_cells_knows_how_large_they_are(scale, learns_size, trained, config, sample):
     """As far as its networks can: where cells are so small that these would be built otherwise, it does not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 
 from napari_weak3d.methods.centroids.config import CentroidsConfig
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND, INSIDE, N_CLASSES
+from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.scheme import Scheme
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tiles import plan_tiles, predict_volume
 from napari_weak3d.nn.unet3d import Triple, UNet3D
-from napari_weak3d.types import Spacing
+from napari_weak3d.types import Region, Spacing
 
 N_OUTPUTS = 1 + N_CLASSES
 """The centre map, and the probabilities of the mask's classes."""
@@ -97,6 +99,36 @@ class Pair:
         shared = [max(2, round(_OVERLAP_VOX * min(spacing) / along)) for along in spacing]
         planner = partial(plan_tiles, overlap=(shared[0], shared[1], shared[2]), multiple=multiple)
         return predict_volume(self._forward, image, out=out, planner=planner, tile=(z, y, x), on_shrink=on_shrink)
+
+    def part_around(
+        self, region: Region | None, *, shape: tuple[int, int, int], look: CellLook, spacing: Spacing
+    ) -> tuple[slice, slice, slice]:
+        """Choose the part of a volume that says what is in a region, and of the cells that reach into it.
+
+        Parameters
+        ----------
+        region
+            None: the whole volume.
+        shape
+            (Z, Y, X) of the volume.
+        look
+            What its cells look like.
+        spacing
+            (z, y, x) of it.
+
+        Returns
+        -------
+        A slice along each axis: the region with a cell's diameter and as much as tiles overlap by on each side. It
+        begins and ends where the network pools the same voxels together as in the whole volume, or where that ends.
+        """
+        if region is None:
+            return slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2])
+        margins = [math.ceil((_OVERLAP_VOX * min(spacing) + 2 * look.radius) / along) for along in spacing]
+        z, y, x = (
+            slice(max(0, (lo - margin) // unit * unit), min(size, -((-hi - margin) // unit) * unit))
+            for (lo, hi), margin, unit, size in zip(region, margins, self.centre.multiple, shape, strict=True)
+        )
+        return z, y, x
 
     def _forward(self, tile: Tensor) -> Tensor:
         """(B, C, Z, Y, X) -> (B, 1 + K, Z, Y, X)."""

@@ -130,15 +130,19 @@ def _respond(learner: Learner, budget: Budget) -> Job:
 def _find_peaks(
     learner: Learner, budget: Budget, *, message: str
 ) -> Generator[Progress, Command | None, list[Peaks] | None]:
-    """Find all peaks of all volumes; takes commands between tiles. None after Stop."""
-    pair, found, before = learner.pair(), [], learner.notice
+    """Find all peaks of the known parts of all volumes; takes commands between tiles. None after Stop."""
+    # Masks are not asked for, nor what lies far from all clicks: this takes time from learning.
+    pair, found, before = replace(learner.pair(), mask=None), [], learner.notice
     for number, annotated in enumerate(learner.annotated):
-        out = np.empty((N_OUTPUTS, *annotated.shape), np.float32)
-        for done, total in pair.predict(annotated.view.image, spacing=annotated.spacing, out=out):
+        part = pair.part_around(annotated.region, shape=annotated.shape, look=annotated.look, spacing=annotated.spacing)
+        image = annotated.view.image[:, *part]
+        out = np.empty((N_OUTPUTS, *image.shape[1:]), np.float32)
+        for done, total in pair.predict(image, spacing=annotated.spacing, out=out):
             learner.notice = f"{message} ({number + 1} of {len(learner.annotated)}: {done / total:.0%})"
             if (yield from talk(learner, budget=budget, metrics={})):
                 return None
         scheme = replace(learner.scheme, joins=False)
-        found.append(scheme.find_peaks(out[0], spacing=annotated.spacing, threshold=float(THRESHOLDS[0])))
+        peaks = scheme.find_peaks(out[0], spacing=annotated.spacing, threshold=float(THRESHOLDS[0]))
+        found.append(replace(peaks, points_vox=peaks.points_vox + [along.start for along in part]))
     learner.notice = before
     return found

@@ -30,6 +30,7 @@ from napari_weak3d.types import RELATIVE, Prediction, Progress, Spacing, Volume,
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
 _IN_VOXELS = "the size of a voxel is known of {known} only: cells are taken to be as large, in voxels, as in training"
+_NO_MASKS = "the training ended before masks were learned: cells are drawn as balls; train longer"
 _SURE = 0.5
 """A peak as high as this is a cell that was forgotten, even where all were clicked (ours)."""
 _APART = 1.0
@@ -71,6 +72,8 @@ def segment_volume(
         notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
     if (volume.unit == RELATIVE) != (scheme.unit == RELATIVE):
         notes.append(_IN_VOXELS.format(known="the training images" if volume.unit == RELATIVE else "this image"))
+    if pair.mask is None:
+        notes.append(_NO_MASKS)
     volume = scheme.measure(volume)
     view = view_volume(volume)
     out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
