@@ -102,6 +102,9 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --region 0:8,0:24", ["0:8,0:24", "z0:z1,y0:y1,x0:x1"]),
         (f"{TRAIN} --region 0:8,5:5,0:24", ["5:5", "y"]),
         (f"{TRAIN} --annotated z:4 --region 0:8,0:24,0:25", ["0:25", "x", "24"]),
+        (f"{TRAIN} --annotated z:4 --region 0:2,0:24,0:24", ["only class 1", "enlarge the region"]),
+        (f"{TRAIN} --annotated z:4 --paint objects --region 0:2,0:24,0:24", ["(z:4) has an object inside the region"]),
+        (f"{TRAIN} --annotated z:5 --paint objects", ["(z:5) has an object", "with --annotated z:4"]),
         (f"{TRAIN} --annotated z:8", ["z:8", "8 slices"]),
         (f"{TRAIN} --annotated w:3", ["w"]),
         (

@@ -313,12 +313,6 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
             f"this method learns from {kind.lower()}, not from {type(sample.annotation).__name__.lower()}",
             where="method",
         )
-    if isinstance(sample.annotation, Slices):
-        check_slices(sample.annotation, sample.volume)
-    if isinstance(sample.annotation, Centroids) and len(sample.annotation.points_vox):
-        check_centroids(sample.annotation, sample.volume)
-    if isinstance(sample.annotation, Boxes):
-        check_boxes(sample.annotation, sample.volume)
     for axis, (low, high), size in zip(AXES, sample.region or (), sample.volume.shape, strict=False):
         if not 0 <= low < high <= size:
             raise AnnotationError(
@@ -326,6 +320,12 @@ def _check_sample(sample: Sample, *, kind: str) -> None:
                 where="region",
                 value=(low, high),
             )
+    if isinstance(sample.annotation, Slices):
+        check_slices(sample.annotation, sample.volume, region=sample.region)
+    if isinstance(sample.annotation, Centroids) and len(sample.annotation.points_vox):
+        check_centroids(sample.annotation, sample.volume)
+    if isinstance(sample.annotation, Boxes):
+        check_boxes(sample.annotation, sample.volume)
 
 
 def _check_known(annotated: Sample, *, model: Path) -> None:

@@ -167,7 +167,7 @@ def test_slices_written_are_read_back(tmp_path_factory, data):
     labels = np.zeros(SHAPE, np.int32)
     labels[1, :3] = 1
     labels[1, 3:, :4] = data.draw(st.integers(2, 300))
-    annotated = tuple(sorted(data.draw(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 4)), min_size=1))))
+    annotated = tuple(sorted({(0, 1)} | data.draw(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 4))))))
     if data.draw(st.booleans()):
         slices = Slices(labels, paint="objects", annotated=annotated)
     else:
@@ -195,12 +195,29 @@ def test_slices_written_are_read_back(tmp_path_factory, data):
         ([(1, 0)], ((0, 5),), "classes", r"slice z:5 is out of range: raw has 5 slices along z, 0 to 4"),
         ([(1, 0)], ((1, 6),), "classes", r"slice y:6 is out of range: raw has 6"),
         ([(1, 0)], None, "objects", "1 object is painted .*say which slices are complete"),
+        ([(1, 0), (2, 3)], ((0, 1), (1, 5)), "objects", r"slice of raw \(z:1 y:5\) has an object: .* are z:0,3, say"),
     ],
 )
 def test_paint_to_learn_nothing_from_is_refused(tmp_path, painted, annotated, paint, words):
     save(tmp_path / "paint.tif", *painted)
     with pytest.raises(AnnotationError, match=words):
         read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=annotated, paint=paint)
+
+
+@pytest.mark.parametrize(
+    ("paint", "words"),
+    [
+        ("objects", r"no complete slice of raw \(z:0\) has an object inside the region: enlarge"),
+        ("classes", r"only class 1 is painted .* or enlarge the region"),
+    ],
+)
+def test_complete_slices_beside_the_region_do_not_count(tmp_path, paint, words):
+    save(tmp_path / "paint.tif", (1, 0))
+    known = {"volume": VOLUME, "annotated": ((0, 0),), "paint": paint}
+    for beside in (((1, 5), (0, 6), (0, 7)), ((3, 5), (2, 3), (3, 7))):
+        with pytest.raises(AnnotationError, match=words):
+            read_slices(tmp_path / "paint.tif", **known, region=beside)
+    read_slices(tmp_path / "paint.tif", **known, region=((0, 1), (0, 3), (0, 3)))
 
 
 def test_what_is_refused_names_the_option_for_the_command_line_alone(tmp_path):

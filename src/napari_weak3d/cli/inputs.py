@@ -153,21 +153,23 @@ def read_sample(
     from napari_weak3d.types import Sample
 
     volume = read_image(image, options=options)
+    if region is not None:
+        _check_region(region, volume=volume)
     weak_labels: Slices | Centroids | Boxes
     if kind == "Slices":
-        weak_labels = _read_slices(annotation, volume, options=options, annotated=annotated)
+        weak_labels = _read_slices(annotation, volume, options=options, annotated=annotated, region=region)
     else:
         _refuse_slice_options(options, annotated=annotated, kind=kind)
         if kind == "Boxes":
             weak_labels = _read_boxes(annotation, volume, masks=masks)
         else:
             weak_labels = read_clicks(annotation, volume=volume, needs_some=False)  # a training asks for some
-    if region is not None:
-        _check_region(region, volume=volume)
     return Sample(volume, weak_labels, region)
 
 
-def _read_slices(path: Path, volume: Volume, *, options: argparse.Namespace, annotated: list[str] | None) -> Slices:
+def _read_slices(
+    path: Path, volume: Volume, *, options: argparse.Namespace, annotated: list[str] | None, region: Region | None
+) -> Slices:
     from napari_weak3d.io.annotations import parse_annotated, read_slices
 
     return read_slices(
@@ -176,6 +178,7 @@ def _read_slices(path: Path, volume: Volume, *, options: argparse.Namespace, ann
         annotated=None if annotated is None else parse_annotated(annotated),
         paint=options.paint,
         background=options.background,
+        region=region,
     )
 
 

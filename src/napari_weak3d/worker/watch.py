@@ -92,7 +92,7 @@ class AnnotationWatch:
         sample = replace(old, annotation=new.annotation, region=new.region)
         samples = (*self.samples[:number], sample, *self.samples[number + 1 :])
         if isinstance(sample.annotation, Slices):
-            check_slices(sample.annotation, sample.volume)
+            check_slices(sample.annotation, sample.volume, region=sample.region)
         elif isinstance(sample.annotation, Centroids):
             check_clicks(samples)
         elif isinstance(sample.annotation, Boxes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_weak3d.errors import ConfigError
+from napari_weak3d.errors import AnnotationError, ConfigError
 from napari_weak3d.nn.member import Member
 from napari_weak3d.nn.warp import UNLABELLED
 from napari_weak3d.samples import paint_slices
@@ -238,3 +238,10 @@ def test_other_images_are_no_part_of_this_training(make_learner, sample, truth):
     learner.take((Sample(smaller, paint_slices(truth[:5])),))
     assert learner.samples == (sample,)
     assert "other images" in learner.notice
+
+
+@pytest.mark.parametrize("region", [None, ((0, 1), (0, 24), (0, 24))])
+def test_objects_on_no_complete_slice_along_the_stack_teach_nothing(region, make_learner, object_sample):
+    nowhere = replace(object_sample.annotation, annotated=((1, 3),) if region is None else ((0, 4), (1, 3)))
+    with pytest.raises(AnnotationError, match="no complete slice along z has an object"):
+        make_learner(samples=[replace(object_sample, annotation=nowhere, region=region)])

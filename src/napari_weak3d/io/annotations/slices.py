@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +14,14 @@ from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.classes import make_class_table
 from napari_weak3d.io.annotations.sidecar import ClassEntry, Sidecar, read_sidecar, sidecar_path, write_sidecar
 from napari_weak3d.io.labels import check_same_shape, read_labels, write_labels
-from napari_weak3d.types import AXES, RELATIVE, IntLabels, PaintClass, SliceIndex, Slices, Spacing, Volume
+from napari_weak3d.types import AXES, RELATIVE, IntLabels, PaintClass, Region, SliceIndex, Slices, Spacing, Volume
 
 _RUN = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 """No axis is longer, and Python refuses to read numbers of thousands of digits."""
 _LONGEST_RUN = 10**6
 """Slices: more than any axis has. A mistyped range would fill the memory before it is found to be out of range."""
+_MOST_NAMED = 10
+"""Slices that a message names."""
 
 
 def parse_annotated(texts: Sequence[str], *, name: str = "annotated slices") -> tuple[SliceIndex, ...]:
@@ -78,6 +80,7 @@ def read_slices(
     annotated: tuple[SliceIndex, ...] | None = None,
     paint: Literal["classes", "objects"] | None = None,
     background: int | None = None,
+    region: Region | None = None,
 ) -> Slices:
     """Read painted slices and check them against their volume.
 
@@ -95,6 +98,8 @@ def read_slices(
     background
         The value of the background class; None: as :func:`~napari_weak3d.io.annotations.classes.make_class_table`
         settles it.
+    region
+        Box inside the volume in which complete slices are complete; None: all of it.
 
     Returns
     -------
@@ -130,7 +135,7 @@ def read_slices(
             value=background,
         )
     slices = Slices(labels, paint=meaning, annotated=complete, classes=classes)
-    check_slices(slices, volume, name=file.name)
+    check_slices(slices, volume, name=file.name, region=region)
     return slices
 
 
@@ -153,15 +158,27 @@ def write_slices(
     write_sidecar(file, Sidecar(schema=1, paint=slices.paint, annotated=annotated, classes=entries))
 
 
-def check_slices(slices: Slices, volume: Volume, *, name: str = "the paint") -> None:
-    """Make sure that a method can learn from painted slices; ``name`` is what messages call them.
+def check_slices(slices: Slices, volume: Volume, *, name: str = "the paint", region: Region | None = None) -> None:
+    """Make sure that a method can learn from painted slices.
+
+    Parameters
+    ----------
+    slices
+        The paint.
+    volume
+        The image.
+    name
+        What messages call the paint.
+    region
+        Box inside the volume in which complete slices are complete; None: all of it.
 
     Raises
     ------
     AnnotationError
         The shape differs from the volume's; a complete slice is out of range; nothing is painted; there is one class
-        only, counting the background of complete slices; a painted class is not in the table, or unpainted voxels of
-        complete slices have no background class; objects are painted and no slice is complete.
+        only, counting the background of complete slices inside the region; a painted class is not in the table, or
+        unpainted voxels of complete slices have no background class; objects are painted, and no slice is complete, or
+        none that is complete has an object inside the region.
     """
     check_same_shape(slices.labels.shape, volume, name=name)
     _check_indices(slices.annotated, volume)
@@ -173,14 +190,9 @@ def check_slices(slices: Slices, volume: Volume, *, name: str = "the paint") -> 
             value=0,
         )
     if slices.paint == "classes":
-        _check_classes(slices, painted, volume)
-    elif not slices.annotated:
-        objects = "1 object is" if len(painted) == 1 else f"{len(painted)} objects are"
-        raise AnnotationError(
-            f"{objects} painted on {volume.name} and nothing is background: say which slices are complete",
-            where="annotated",
-            option="with --annotated z:3,10",
-        )
+        _check_classes(slices, painted, volume, region=region)
+    else:
+        _check_objects(slices, len(painted), volume, region=region)
 
 
 def painted_values(labels: IntLabels) -> list[int]:
@@ -200,14 +212,14 @@ def _check_indices(annotated: Sequence[SliceIndex], volume: Volume, *, name: str
             )
 
 
-def _check_classes(slices: Slices, painted: list[int], volume: Volume) -> None:
+def _check_classes(slices: Slices, painted: list[int], volume: Volume, *, region: Region | None) -> None:
     unknown = [value for value in painted if value not in {row.value for row in slices.classes}]
     if unknown:
         raise AnnotationError(
             f"the painted value {unknown[0]} is not in the table of classes: add it", where="classes", value=unknown[0]
         )
     seen = set(painted)
-    if _has_unpainted(slices):
+    if any((plane == 0).any() for plane in _complete_planes(slices, region=region)):
         background = [row.value for row in slices.classes if row.background]
         if not background:
             raise AnnotationError(
@@ -218,6 +230,8 @@ def _check_classes(slices: Slices, painted: list[int], volume: Volume) -> None:
         seen |= set(background)
     if len(seen) < 2:
         mark = "" if slices.annotated else ", or say which slices are complete: all else in them is background"
+        if slices.annotated and region is not None:
+            mark = ", or enlarge the region: inside it, no complete slice has anything unpainted"
         raise AnnotationError(
             f"only class {seen.pop()} is painted on {volume.name}: paint a second one (background is one too){mark}",
             where="annotated",
@@ -226,9 +240,54 @@ def _check_classes(slices: Slices, painted: list[int], volume: Volume) -> None:
         )
 
 
-def _has_unpainted(slices: Slices) -> bool:
-    """Some complete slice has a voxel without paint."""
-    return any((np.take(slices.labels, index, axis=axis) == 0).any() for axis, index in slices.annotated)
+def _check_objects(slices: Slices, n_objects: int, volume: Volume, *, region: Region | None) -> None:
+    if not slices.annotated:
+        objects = "1 object is" if n_objects == 1 else f"{n_objects} objects are"
+        raise AnnotationError(
+            f"{objects} painted on {volume.name} and nothing is background: say which slices are complete",
+            where="annotated",
+            option="with --annotated z:3,10",
+        )
+    if any(plane.any() for plane in _complete_planes(slices, region=region)):
+        return
+    complete = _name_some(slices.annotated)
+    if region is not None and any(plane.any() for plane in _complete_planes(slices, region=None)):
+        raise AnnotationError(
+            f"no complete slice of {volume.name} ({complete}) has an object inside the region: enlarge the region, or "
+            "complete slices inside it",
+            where="annotated",
+            value=slices.annotated,
+        )
+    painted = _name_some(_find_painted(slices.labels))
+    raise AnnotationError(
+        f"no complete slice of {volume.name} ({complete}) has an object: the painted slices are {painted}, say which "
+        "of them are complete",
+        where="annotated",
+        value=slices.annotated,
+        option=f"with --annotated {painted.partition(',')[0]}",
+    )
+
+
+def _complete_planes(slices: Slices, *, region: Region | None) -> Iterator[IntLabels]:
+    """What of each complete slice lies inside the region: views of two axes, none of them empty."""
+    box = region or tuple((0, length) for length in slices.labels.shape)
+    inside = slices.labels[tuple(slice(low, high) for low, high in box)]
+    for axis, index in slices.annotated:
+        low, high = box[axis]
+        if low <= index < high:
+            yield np.take(inside, index - low, axis=axis)
+
+
+def _find_painted(labels: IntLabels) -> list[SliceIndex]:
+    """The slices with paint, across the axis along which they are fewest: the one that was painted across."""
+    across = [np.flatnonzero((labels > 0).any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    axis = min(range(3), key=lambda axis: len(across[axis]))
+    return [(axis, int(index)) for index in across[axis]]
+
+
+def _name_some(chosen: Sequence[SliceIndex]) -> str:
+    """The first slices, as :func:`format_annotated` says them."""
+    return " ".join(format_annotated(chosen[:_MOST_NAMED])) + (", ..." if len(chosen) > _MOST_NAMED else "")
 
 
 def _bad_annotated(name: str, text: str, why: str) -> AnnotationError:

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_weak3d.errors import ConfigError
+from napari_weak3d.errors import AnnotationError, ConfigError
 from napari_weak3d.methods.slices.config import Network, SlicesConfig
 from napari_weak3d.methods.slices.ensemble import Ensemble, build_net, view_volume
 from napari_weak3d.methods.slices.object_paint import is_all_whole
 from napari_weak3d.methods.slices.previewing import count_affordable, preview_slice
 from napari_weak3d.methods.slices.scheme import Calibration, Scheme
 from napari_weak3d.methods.slices.targets import (
+    BACKGROUND,
     OBJECT,
     PlaneTargets,
     extend_split,
@@ -95,9 +96,23 @@ class Learner:
         self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
         self.targets: list[PlaneTargets] = []
         self.held_out: list[list[tuple[int, ...]]] = []
-        self._learn_from([self._make_targets(sample) for sample in self.samples])
+        targets = [self._make_targets(sample) for sample in self.samples]
+        self._check_objects(targets)
+        self._learn_from(targets)
 
     # ---- data
+
+    def _check_objects(self, targets: Sequence[PlaneTargets]) -> None:
+        """Of painted objects, complete slices along the stack teach alone: raise AnnotationError where none has any."""
+        if self.scheme.paint == "classes" or any((item.labels > BACKGROUND).any() for item in targets):
+            return
+        axis = AXES[self.scheme.stack_axis]
+        where = " inside the region" if any(sample.region for sample in self.samples) else ""
+        raise AnnotationError(
+            f"no complete slice along {axis} has an object{where}, and objects are learned from such slices: complete "
+            f"one along {axis} that has",
+            where="annotated",
+        )
 
     def _learn_from(self, targets: list[PlaneTargets]) -> None:
         """Settle what members hold out, and where patches lie."""

@@ -80,7 +80,8 @@ class SlicesModel:
         Raises
         ------
         AnnotationError
-            The samples do not fit one another or ``start``.
+            The samples do not fit one another or ``start``; of painted objects, none lies on a complete slice along
+            the stack.
         """
         scheme = make_scheme(samples, start=None if start is None else start.stored)
         device = pick_device(config.device)
