@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
 from napari_weak3d.errors import ConfigError
 from napari_weak3d.messages import Stop
@@ -199,8 +200,9 @@ def test_centres_are_looked_for_around_the_region_alone_and_found_there_as_in_th
     found = learner.peaks[0].points_vox
     assert 140 < found[:, 2].min() < found[:, 2].max() < 292
     in_all, found = (each[abs(each[:, 2] - 216) < 34] for each in (in_all, found))
-    assert len(found) > 5
-    np.testing.assert_allclose(found, in_all, atol=1e-6)
+    assert len(found) == len(in_all) > 5
+    apart, _ = cKDTree(in_all).query(found)
+    assert apart.max() < 1e-3
 
 
 def test_transmitted_light_is_not_turned_upside_down(make_learner, monkeypatch):
