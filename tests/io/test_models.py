@@ -41,7 +41,7 @@ def test_a_folder_that_is_not_there_is_not_a_model(folder):
     assert "is not a model" in refused(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "\x00\x01", '{"schema": 1, "meth'])
+@pytest.mark.parametrize("content", ["", "{", "\x00\x01", '{"schema": 1, "meth', "[" * 100_000])
 def test_a_truncated_description_is_damage(folder, content):
     write(folder, content)
     assert "damaged" in refused(folder)

@@ -120,7 +120,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         described: Any = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a model: it has no {MODEL}", where=str(folder)) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"the model in {folder} is damaged: {MODEL} cannot be read ({error})", where=str(folder)
         ) from None
@@ -155,10 +155,16 @@ def damage_told(folder: Path) -> Iterator[None]:
         yield
     except (ConfigError, VolumeError) as error:
         raise ModelError(f"the model in {folder} is damaged: {error.message}", where=str(folder)) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"the model in {folder} is damaged: {MODEL} lacks or garbles {error}; train it anew", where=str(folder)
-        ) from error
+    except KeyError as error:
+        raise _damaged(folder, f"lacks {error}") from error
+    except ValueError as error:
+        raise _damaged(folder, f"has a value that cannot be ({error})") from error
+    except (TypeError, AttributeError) as error:  # their text speaks of our code
+        raise _damaged(folder, "has a part of another kind than it should be") from error
+
+
+def _damaged(folder: Path, how: str) -> ModelError:
+    return ModelError(f"the model in {folder} is damaged: {MODEL} {how}; train it anew", where=str(folder))
 
 
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
@@ -174,8 +180,11 @@ def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
             return dict(arrays)
     except FileNotFoundError:
         raise ModelError(f"the model in {folder} has no {name}: it is incomplete", where=str(folder)) from None
-    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
-        raise ModelError(f"the model's file {folder / name} is damaged: {error}", where=str(folder)) from None
+    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file; numpy advises to unpickle it
+        raise ModelError(
+            f"the model's file {folder / name} is damaged: it holds no arrays that can be read; train it anew",
+            where=str(folder),
+        ) from error
 
 
 def read_region(described: Sequence[Sequence[int]] | None) -> Region | None:

@@ -120,7 +120,7 @@ def load_members(file: Path) -> tuple[dict[str, Tensor], ...]:
     Raises
     ------
     ModelError
-        The file is missing or damaged.
+        The file is missing or damaged, or holds numbers that are not finite.
     """
     try:
         flat = load_file(file)
@@ -130,6 +130,10 @@ def load_members(file: Path) -> tuple[dict[str, Tensor], ...]:
         raise ModelError(f"the model's file {file} is damaged: {error}", where=str(file)) from None
     members: dict[int, dict[str, Tensor]] = {}
     for name, tensor in flat.items():
+        if not tensor.isfinite().all():
+            raise ModelError(
+                f"the model's file {file} is damaged: {name} holds NaN or infinity; train it anew", where=str(file)
+            )
         member, _, rest = name.partition(".")
         members.setdefault(int(member.removeprefix("member")), {})[rest] = tensor
     if not members:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from napari_weak3d.errors import ModelError, StorageError
 from napari_weak3d.io.models import SCHEMA
@@ -107,14 +107,20 @@ def test_a_part_that_is_garbled_in_the_description_is_damage(model, changed):
 @pytest.mark.parametrize(
     ("part", "changed", "words"),
     [
-        ("scheme", {"stack_axis": 7}, "garbles stack_axis 7"),
+        ("scheme", {"stack_axis": 7}, r"cannot be \(stack_axis 7\)"),
         ("scheme", {"spacing": [1, 0, 1]}, "y spacing of model.json is 0"),
-        ("scheme", {"channels": 0}, "garbles channels 0"),
-        ("calibration", {"biases": [0, 0, 0, 0, 0]}, "garbles 5 biases for"),
+        ("scheme", {"channels": 0}, r"cannot be \(channels 0\)"),
+        ("calibration", {"biases": [0, 0, 0, 0, 0]}, "cannot be .5 biases for"),
+        ("scheme", {"channels": "x"}, r"cannot be \(channels 'x'\)"),
+        ("scheme", {"classes": 3}, "has a part of another kind"),
+        ("scheme", {"spacing": ["a", 1, 1]}, "could not convert string to float: 'a'"),
+        ("calibration", {"biases": ["a", "b"]}, r"cannot be \(biases \['a', 'b'\]\)"),
+        ("calibration", {"biases": [0, float("nan")]}, r"cannot be \(biases \[0, nan\]\)"),
+        ("calibration", {"paint_weight": "much"}, r"cannot be \(paint_weight 'much'\)"),
         ("config", {"widht": 8}, "unknown setting 'widht': did you mean 'width'?"),
         ("config", {"width": 5}, "setting width = 5"),
-        ("paint", {"annotated": [[0, 99]]}, r"garbles annotated \[0, 99\]"),
-        ("paint", {"annotated": [[3, 0]]}, r"garbles annotated \[3, 0\]"),
+        ("paint", {"annotated": [[0, 99]]}, r"cannot be .annotated \[0, 99\]"),
+        ("paint", {"annotated": [[3, 0]]}, r"cannot be .annotated \[3, 0\]"),
     ],
 )
 def test_a_number_that_cannot_be_is_named_in_one_line(model, part, changed, words):
@@ -126,6 +132,26 @@ def test_a_number_that_cannot_be_is_named_in_one_line(model, part, changed, word
     assert re.search(words, said)
     assert "\n" not in said
     assert "http" not in said
+
+
+def test_a_class_whose_value_is_no_number_is_named(model):
+    scheme = json.loads((model / "model.json").read_text())["scheme"]
+    scheme["classes"][1]["value"] = "x"
+    edit(model, scheme=scheme)
+    assert "cannot be (class value 'x')" in refused(model)
+
+
+def test_weights_that_are_not_finite_are_damage(model):
+    weights = load_file(model / "weights.safetensors")
+    name = next(name for name, tensor in weights.items() if tensor.is_floating_point())
+    weights[name].view(-1)[0] = torch.nan
+    save_file(weights, model / "weights.safetensors")
+    assert f"{name} holds NaN or infinity; train it anew" in refused(model)
+
+
+def test_numpys_advice_to_unpickle_is_not_passed_on(model):
+    (model / "paint.npz").write_bytes(pickle.dumps(3))
+    assert "allow_pickle" not in refused(model)
 
 
 @pytest.mark.parametrize("tensors", [{"something": torch.zeros(2)}, {"a.b": torch.zeros(2)}, {}])

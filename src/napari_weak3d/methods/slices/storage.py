@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -127,16 +128,22 @@ def read_model(folder: Path) -> Stored:
 
 
 def _check_ranges(stored: Stored) -> None:
-    """Raise ValueError or VolumeError where a number cannot be: better here than in the middle of some work."""
-    scheme = stored.scheme
+    """Raise ValueError or VolumeError where a value cannot be: better here than in the middle of some work."""
+    scheme, calibration = stored.scheme, stored.calibration
     check_spacing(scheme.spacing, where=MODEL)
+    numbers = {"paint_weight": calibration.paint_weight, **asdict(calibration.instances)}
     wrong = {
         f"paint {scheme.paint!r}": scheme.paint not in ("classes", "objects"),
-        f"stack_axis {scheme.stack_axis}": scheme.stack_axis not in range(3),
-        f"channels {scheme.channels}": scheme.channels < 1,
+        f"stack_axis {scheme.stack_axis!r}": scheme.stack_axis not in (0, 1, 2),
+        f"channels {scheme.channels!r}": not _is_whole(scheme.channels, least=1),
         f"fraction {stored.fraction}": not 0 <= stored.fraction <= 1,
-        f"{len(stored.calibration.biases)} biases for {scheme.n_classes} classes": len(stored.calibration.biases)
-        != scheme.n_classes,
+        f"{len(calibration.biases)} biases for {scheme.n_classes} classes": len(calibration.biases) != scheme.n_classes,
+        f"biases {list(calibration.biases)}": not all(map(_is_finite, calibration.biases)),
+        **{f"{name} {value!r}": not _is_finite(value) for name, value in numbers.items()},
+        f"held_out_iou {calibration.held_out_iou!r}": not isinstance(calibration.held_out_iou, int | float | None),
+        **{f"class value {row.value!r}": not _is_whole(row.value, least=0) for row in scheme.classes},
+        **{f"class name {row.name!r}": not isinstance(row.name, str) for row in scheme.classes},
+        f"summary {stored.summary!r}": not isinstance(stored.summary, dict),
     }
     for known in stored.paint:
         shape = known.slices.labels.shape
@@ -146,6 +153,14 @@ def _check_ranges(stored: Stored) -> None:
     for what, is_wrong in wrong.items():
         if is_wrong:
             raise ValueError(what)
+
+
+def _is_whole(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _read_paint(
