@@ -133,7 +133,7 @@ def sight(*, anchors, rules, n_boxes=10, foreground=0.5):
 def test_anchors_are_judged_at_the_threshold_that_fits_best_though_a_lower_one_is_chosen():
     rising = np.linspace(0, 0.9, len(THRESHOLDS))
     seen = Sighting(rising, 100, rising, {GOOD: (0.7, 0.7)})
-    chosen = choose_calibration([seen])
+    chosen = choose_calibration([seen], learned=False)
     assert chosen.score_threshold == pytest.approx(HIGHEST)
     assert not chosen.from_voxels
 
@@ -141,9 +141,9 @@ def test_anchors_are_judged_at_the_threshold_that_fits_best_though_a_lower_one_i
 def test_what_found_boxes_better_on_the_mean_of_sightings_finds_objects():
     first = sight(anchors=0.6, rules={POOR: 0.9, GOOD: 0.7})
     second = sight(anchors=0.6, rules={POOR: 0.1, GOOD: 0.7})
-    chosen = choose_calibration([first, second])
+    chosen = choose_calibration([first, second], learned=False)
     assert (chosen.rule, chosen.from_voxels, chosen.held_out_f1) == (GOOD, True, pytest.approx(0.7))
-    worse = choose_calibration([sight(anchors=0.8, rules={POOR: 0.1, GOOD: 0.7})])
+    worse = choose_calibration([sight(anchors=0.8, rules={POOR: 0.1, GOOD: 0.7})], learned=False)
     assert (worse.rule, worse.from_voxels, worse.held_out_f1) == (GOOD, False, pytest.approx(0.8))
     assert [chosen.pick_rule(each) for each in ObjectsFrom] == [GOOD, None, GOOD]
     assert [worse.pick_rule(each) for each in ObjectsFrom] == [None, None, GOOD]
@@ -151,25 +151,43 @@ def test_what_found_boxes_better_on_the_mean_of_sightings_finds_objects():
 
 def test_how_well_boxes_fit_decides_and_not_how_many_are_just_found():
     found = sight(anchors=0.6, rules={GOOD: 0.5})
-    assert not choose_calibration([found]).from_voxels
-    assert choose_calibration([found._replace(fit=found.fit / 2)]).from_voxels
+    assert not choose_calibration([found], learned=False).from_voxels
+    assert choose_calibration([found._replace(fit=found.fit / 2)], learned=False).from_voxels
 
 
 def test_the_newest_sighting_tells_the_threshold_of_the_foreground():
     old, new = (sight(anchors=0.1, rules={GOOD: 0.7}, foreground=level) for level in (0.5, 0.9))
-    assert choose_calibration([new, old]).rule == replace(GOOD, foreground=0.9)
+    assert choose_calibration([new, old], learned=False).rule == replace(GOOD, foreground=0.9)
 
 
 def test_rules_are_the_same_though_masks_that_came_meanwhile_change_the_typical_object():
     old, new = (sight(anchors=0.1, rules={replace(GOOD, typical_vox=vox): 0.7}) for vox in (100.0, 101.0))
-    chosen = choose_calibration([new, old])
+    chosen = choose_calibration([new, old], learned=False)
     assert chosen.from_voxels
     assert chosen.rule.typical_vox == 101.0
 
 
+def test_what_anchors_know_by_heart_with_low_scores_does_not_speak_for_them():
+    """Of boxes that were learned from they must be sure."""
+    faint = np.where(THRESHOLDS < 0.5, 0.9, 0.1)
+    sighting = Sighting(faint, 10, faint, {GOOD: (0.5, 0.5)})
+    assert choose_calibration([sighting], learned=True).from_voxels
+    assert not choose_calibration([sighting], learned=False).from_voxels
+    sure = sighting._replace(fit=np.full(len(THRESHOLDS), 0.6))
+    assert not choose_calibration([sure], learned=True).from_voxels
+
+
+@pytest.mark.parametrize(("f1", "splits"), [(0.45, False), (0.55, True)])
+def test_components_are_split_by_anchors_that_found_boxes_which_were_held_out(f1, splits):
+    held_out, now = sight(anchors=f1, rules={GOOD: 0.9}), sight(anchors=0.9, rules={GOOD: 0.9})
+    assert choose_calibration([now, held_out], learned=True).splits == splits
+    assert choose_calibration([held_out], learned=False).splits == splits
+    assert not choose_calibration([now], learned=True).splits, "of what was learned from they say nothing"
+
+
 def test_without_boxes_or_maps_anchors_find_objects():
-    assert choose_calibration([sight(anchors=0.0, rules={}, n_boxes=0)]).rule is None
-    assert not choose_calibration([sight(anchors=0.0, rules={})]).from_voxels
+    assert choose_calibration([sight(anchors=0.0, rules={}, n_boxes=0)], learned=False).rule is None
+    assert not choose_calibration([sight(anchors=0.0, rules={})], learned=False).from_voxels
 
 
 def test_components_are_scored_as_they_are(annotated):

@@ -20,6 +20,7 @@ from napari_weak3d.methods.boxes.geometry import find_centres, measure_sizes, pa
 from napari_weak3d.methods.boxes.merging import choose_tiles, merge_tiles
 from napari_weak3d.methods.boxes.network import BoxNetwork, make_picture
 from napari_weak3d.methods.boxes.scheme import Scheme
+from napari_weak3d.methods.boxes.splitting import split_components
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan
 from napari_weak3d.nn.tiles import add_tile, plan_tiles, predict_tiles, read_box, with_smaller_tiles
@@ -55,6 +56,8 @@ class Finder:
         Whether masks are to be found.
     rule
         Objects are the components of voxel maps that this makes; None: they are told from anchors.
+    splitting
+        Score from which objects that anchors tell split those components; None: they stay as they are.
     witness
         Where anchors tell objects, those that this rule makes of the voxel maps bear witness of faint ones; None:
         there is no such witness.
@@ -66,6 +69,7 @@ class Finder:
     config: BoxesConfig
     has_masks: bool
     rule: Rule | None = None
+    splitting: float | None = None
     witness: Rule | None = None
 
     @property
@@ -126,7 +130,7 @@ class Search:
 
     def find_boxes(self) -> Iterator[tuple[int, int]]:
         """Find the boxes of all tiles; yields how many are done, of how many."""
-        if self.finder.rule is not None:
+        if self.finder.rule is not None and not self.splits:
             return self.find_maps()
         return self._in_tiles(self._find_in_tiles)
 
@@ -138,10 +142,33 @@ class Search:
         if self.finder.rule is not None and self.maps is not None:
             self.labels = grow_components(self.maps, self.finder.rule)
             return box_components(self.labels, self.maps[0], least=self.finder.rule.inside)
+        return self.tell_by_anchors()
+
+    @property
+    def splits(self) -> bool:
+        """Whether the components are to be split by what anchors tell."""
+        return self.finder.rule is not None and self.finder.splitting is not None
+
+    def tell_by_anchors(self) -> Detections:
+        """Give what anchors found in all tiles that were searched, merged, whatever objects are made of."""
         if not self.found:
             return Detections(torch.zeros(0, 2, 3), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
         tiles = self._regions()[: len(self.found)]
         return merge_tiles(self.found, tiles=tiles, shape=self.shape, threshold=self.finder.suppress_iou)
+
+    def split(self, told: IntLabels) -> Detections:
+        """Split :attr:`labels` by what anchors tell (Z, Y, X); gives the boxes of all components."""
+        assert self.finder.rule is not None
+        assert self.labels is not None
+        assert self.maps is not None
+        self.labels = split_components(self.labels, told, self.maps[0])
+        return box_components(self.labels, self.maps[0], least=self.finder.rule.inside)
+
+    def witness(self) -> IntLabels | None:
+        """Give the components that bear witness of faint objects, if any do."""
+        if self.finder.witness is None or self.maps is None:
+            return None
+        return grow_components(self.maps, self.finder.witness)
 
     def find_masks(self, boxes: Tensor) -> Iterator[tuple[int, int]]:
         """Find the masks of boxes (R, 2, 3), padded; yields how many are done, of how many."""
@@ -196,7 +223,8 @@ class Search:
         return predict_tiles(self._tell_maps, self.image, plan=plan, out=self.maps)
 
     def _find_in_tiles(self, plan: TilePlan) -> Iterator[tuple[int, int]]:
-        self.maps = None if self.finder.witness is None else np.zeros((2, *self.shape), np.float32)
+        with_maps = self.splits or self.finder.witness is not None
+        self.maps = np.zeros((2, *self.shape), np.float32) if with_maps else None
         for number, tile in enumerate(plan):
             features, detections = self._forward(tile, number)
             self.found.append(detections)

@@ -32,6 +32,11 @@ USUAL = 0.4
 HIGHEST = 0.5
 """Threshold that is chosen at most (ours): objects that were learned from have higher scores than those of others, of
 which a higher threshold loses many (measured)."""
+_FLATTERED = 0.6
+"""Score at which the fit of anchors is judged on boxes that were learned from: what they tell as surely they tell of
+others too. With lower scores they know many boxes by heart, far more than voxel maps do (measured; ours)."""
+_SPLITTING = 0.5
+"""Detection F1 on boxes that were held out from which anchors may split the components of voxel maps (ours)."""
 _TRUSTED = 0.2
 """Held-out F1 below which a network knows too little to be believed about thresholds (ours)."""
 _PULL = 1.0
@@ -88,7 +93,7 @@ def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]], 
     return Sighting(curves[_USUAL_IOU], sum(each.n_true for each in matches), curves.mean(axis=0), of_rules, foreground)
 
 
-def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
+def choose_calibration(sightings: Sequence[Sighting], *, learned: bool) -> Calibration:
     """Choose the threshold for anchors, the rule for voxel maps, and which of the two finds objects.
 
     Parameters
@@ -96,18 +101,22 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     sightings
         The newest first: its is the threshold of the foreground. Each counts alike: scores grow, and those of held-out
         boxes are old by the end; those of boxes that were learned from flatter.
+    learned
+        Whether the newest is of boxes that were learned from.
 
     Notes
     -----
     What finds objects is chosen by how well boxes fit, with the threshold and the rule that fit best on what was drawn:
-    of the few boxes that are held out, F1 alone says too little.
+    of the few boxes that are held out, F1 alone says too little. On boxes that were learned from the threshold is
+    ``_FLATTERED``.
     """
     counted = [each for each in sightings if each.n_boxes]
     threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
     if not counted:
         return Calibration(threshold)
     f1 = float(np.mean([np.interp(threshold, THRESHOLDS, each.f1) for each in counted]))
-    fit = float(np.mean([each.fit for each in counted], axis=0).max())
+    is_learned = [learned and each is sightings[0] for each in counted]
+    fit = float(np.mean([_judge_fit(each, learned=so) for each, so in zip(counted, is_learned, strict=True)]))
     # Of other masks, that came meanwhile, a typical object is another one: the rules are still the same.
     told = [{(rule.inside, rule.speck): found for rule, found in each.by_rule.items()} for each in counted]
     means = {
@@ -120,7 +129,18 @@ def choose_calibration(sightings: Sequence[Sighting]) -> Calibration:
     best = max(means, key=lambda rule: means[rule][1])
     best_f1, best_fit = means[best]
     better = best_fit > fit
-    return Calibration(threshold, best_f1 if better else f1, replace(best, foreground=counted[0].foreground), better)
+    of_others = [each for each, so in zip(counted, is_learned, strict=True) if not so]
+    return Calibration(
+        threshold,
+        best_f1 if better else f1,
+        replace(best, foreground=counted[0].foreground),
+        from_voxels=better,
+        splits=bool(of_others) and float(np.interp(threshold, THRESHOLDS, of_others[-1].f1)) >= _SPLITTING,
+    )
+
+
+def _judge_fit(sighting: Sighting, *, learned: bool) -> float:
+    return float(np.interp(_FLATTERED, THRESHOLDS, sighting.fit) if learned else sighting.fit.max())
 
 
 def shorten(region: Region, *, most: int) -> Region:

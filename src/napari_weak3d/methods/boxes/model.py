@@ -206,6 +206,7 @@ class BoxesModel:
             config,
             has_masks=self.stored.has_masks,
             rule=self._pick_rule(config),
+            splitting=calibration.score_threshold if calibration is not None and calibration.splits else None,
             witness=None if calibration is None else calibration.pick_witness(config.objects_from),
         )
 

@@ -144,7 +144,7 @@ def _score(learner: Learner, budget: Budget) -> Job:
     if sighting is None:
         return True
     learner.held_out_sighting = sighting
-    learner.calibration = choose_calibration([sighting])
+    learner.calibration = choose_calibration([sighting], learned=False)
     return False
 
 
@@ -156,9 +156,9 @@ def _settle_thresholds(learner: Learner, budget: Budget) -> Job:
         return True
     assert learner.calibration is not None
     before = [] if learner.held_out_sighting is None else [learner.held_out_sighting]
-    settled = choose_calibration([sighting, *before])
+    settled = choose_calibration([sighting, *before], learned=True)
     if not before:  # scored in an earlier part of this training: what was decided stays
-        settled = replace(settled, from_voxels=learner.calibration.from_voxels)
+        settled = replace(settled, from_voxels=learner.calibration.from_voxels, splits=learner.calibration.splits)
     learner.calibration = replace(settled, held_out_f1=learner.calibration.held_out_f1)
     return False
 

@@ -85,12 +85,15 @@ class Calibration:
         What makes objects of voxel maps; None where these are not learned.
     from_voxels
         Whether voxel maps found boxes better than anchors did.
+    splits
+        Whether anchors are good enough to split the components of voxel maps.
     """
 
     score_threshold: float
     held_out_f1: float | None = None
     rule: Rule | None = None
     from_voxels: bool = False
+    splits: bool = False
 
     def pick_rule(self, objects_from: ObjectsFrom) -> Rule | None:
         """Give the rule that objects are made by; None: they are told from anchors."""

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_weak3d.messages import Command, Stop
+from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.guessing import guess_masks
 from napari_weak3d.methods.boxes.knowing import add_known, tell_unknown
@@ -60,13 +62,14 @@ def segment_volume(
     if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
         notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
         notices.append(f"finding boxes; {notes[-1]}")
-    search = Search(finder, view, volume.spacing, _FAINT * threshold, notices.append)
-    stopped = False
-    for done, total in search.find_boxes():
-        if isinstance((yield Progress(done, 2 * total, notices[-1])), Stop):
-            stopped = True
-            break
+    least_score = _FAINT * min(threshold, finder.splitting or threshold)
+    search = Search(finder, view, volume.spacing, least_score, notices.append)
+    stopped = yield from _go_through(search.find_boxes(), half=0, message=lambda: notices[-1])
     found = search.merge()
+    if search.splits and not stopped:
+        told = search.tell_by_anchors()
+        stopped = yield from _go_through(search.find_masks(told.boxes), half=1, message=lambda: "splitting objects")
+        found = _split(told, search)
     drawn = None if known is None or stopped else known.boxes
     if search.labels is not None and drawn is None:
         objects = take_components(found, search, threshold=threshold)
@@ -81,18 +84,38 @@ def segment_volume(
         if not stopped:
             yield Progress(2, 2, _GUESSED)
     else:
-        for done, total in search.find_masks(found.boxes):
-            if not stopped and isinstance((yield Progress(total + done, 2 * total, "finding masks")), Stop):
-                stopped = True
-                break
+        looked_for = search.find_masks(found.boxes)
+        if stopped:
+            deque(looked_for, maxlen=0)  # of what was found, without a word more
+        else:
+            stopped = yield from _go_through(looked_for, half=1, message=lambda: "finding masks")
         masks = search.masks
         notes += [] if drawn is None or stopped else _guess_unseen(masks, found.boxes, search, drawn=drawn)
-    objects = settle(found, masks, search, threshold=threshold, drawn=drawn)
+    objects = settle(found, masks, search, threshold=threshold, drawn=drawn, components=search.witness())
     if n_lost := count_lost(objects.labels, n_drawn=0 if drawn is None else len(drawn.corners)):
         notes.append(_LOST.format(n=n_lost))
     if stopped:
         notes.append(_STOPPED)
     return replace(_make_prediction(objects, finder=finder, notes=tuple(notes)), least_score=threshold)
+
+
+def _split(told: Detections, search: Search) -> Detections:
+    """Split components by the objects that anchors tell, whose masks were found; gives the boxes of all of them."""
+    assert search.finder.splitting is not None
+    split_by = settle(
+        told, search.masks, search, threshold=search.finder.splitting, drawn=None, components=search.labels
+    )
+    return search.split(split_by.labels)
+
+
+def _go_through(
+    steps: Iterator[tuple[int, int]], *, half: int, message: Callable[[], str]
+) -> Generator[Progress, Command | None, bool]:
+    """Go through tiles or objects, in the first or second half of the bar (0 or 1); gives whether Stop ended it."""
+    for done, total in steps:
+        if isinstance((yield Progress(half * total + done, 2 * total, message())), Stop):
+            return True
+    return False
 
 
 def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArray[np.int64]]:
@@ -105,6 +128,10 @@ def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArra
     for _ in search.find_boxes():
         pass
     found = search.merge()
+    if search.splits:
+        told = search.tell_by_anchors()
+        deque(search.find_masks(told.boxes), maxlen=0)
+        found = _split(told, search)
     if search.labels is not None:
         return search.labels, round_boxes(found.boxes, shape=search.shape)
     sure = found.take(found.scores >= threshold)

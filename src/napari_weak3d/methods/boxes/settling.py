@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_weak3d.methods.boxes.components import grow_components
 from napari_weak3d.methods.boxes.confirming import confirm
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Search
@@ -36,7 +35,15 @@ class Objects:
     cut: float
 
 
-def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float, drawn: Boxes | None) -> Objects:
+def settle(
+    found: Detections,
+    masks: Tensor,
+    search: Search,
+    *,
+    threshold: float,
+    drawn: Boxes | None,
+    components: IntLabels | None = None,
+) -> Objects:
     """Give each voxel to the object that is most probable there; faint ones that nothing confirms only raise doubt.
 
     Objects whose mask was drawn, which come first in the order of their boxes, are what was drawn. Of other boxes that
@@ -50,6 +57,8 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
         Least score of an object.
     drawn
         What is known of this very volume, or None.
+    components
+        (Z, Y, X) of the voxel maps, which confirm faint objects; None: nothing does.
     """
     cut = search.finder.config.mask_threshold
     n_drawn = 0 if drawn is None else len(drawn.corners)
@@ -60,8 +69,7 @@ def settle(found: Detections, masks: Tensor, search: Search, *, threshold: float
     kept = torch.from_numpy(~again)
     found, masks = found.take(kept), masks[kept]
     rois = search.pad(found.boxes)
-    if (rule := search.finder.witness) is not None and search.maps is not None:
-        components = grow_components(search.maps, rule)
+    if components is not None:
         scores = confirm(found, masks, rois, components, threshold=threshold, cut=cut)
         found = replace(found, scores=scores)
     sure = found.scores >= threshold
