@@ -88,6 +88,18 @@ def test_weakened_boxes_are_tight_and_a_fraction_has_masks(folder):
     assert boxes.has_mask.sum() == 1
 
 
+def test_labels_whose_file_has_a_spacing_that_cannot_be_are_weakened_and_scored(folder, capsys):
+    tifffile.imwrite("odd.tif", read_labels("truth.tif").astype(np.uint8), imagej=True, metadata={"spacing": -2})
+    for to, out in (("slices", "paint.tif"), ("boxes", "boxes.csv")):
+        assert run(f"weaken odd.tif --to {to} --out {out}") == 0
+    assert run("evaluate odd.tif truth.tif --json") == 0
+    capsys.readouterr()
+    assert run("evaluate odd.tif boxes.csv") == 2
+    Path("clicks.csv").write_text("z,y,x\n3.5,6.5,6.5\n")
+    assert run("evaluate odd.tif clicks.csv") == 2
+    assert "z spacing of odd.tif is -2: it must be positive, give it with --spacing" in capsys.readouterr().err
+
+
 def test_weakening_with_the_same_seed_gives_the_same_files(folder):
     for name in ("a", "b"):
         run(f"weaken truth.tif --to boxes --fraction 0.5 --seed 1 --out {name}.csv")

@@ -127,6 +127,12 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --annotated z:4 --from nowhere", ["nowhere"]),
         ("train slices --image cells.tif --annotation paint.tif --annotated z:4 --out cells.tif", ["is a file"]),
         ("train slices --image cells.tif --annotation paint.tif --annotated z:4 --out .", ["other things"]),
+        (
+            "train slices --image cells.tif --annotation rgb.tif --annotated z:4 --out m",
+            ["rgb.tif", "with one channel"],
+        ),
+        ("evaluate paint.tif rgb.tif", ["rgb.tif has channels or colours", "save it with one channel"]),
+        ("weaken rgb.tif --to slices --out p.tif", ["rgb.tif", "save it with one channel"]),
         ("segment nowhere cells.tif --out labels.tif", ["nowhere"]),
         ("segment . cells.tif --out labels.tif", ["model.json"]),
         ("segment . cells.tif --out labels.png", ["labels.png", ".tif"]),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_weak3d.errors import AnnotationError, StorageError
+from napari_weak3d.io.axes import AxesWarning
 from napari_weak3d.io.labels import write_label_series
 from napari_weak3d.io.volumes import read_labels, read_volume, write_image, write_labels
 from napari_weak3d.types import Volume
@@ -131,3 +132,9 @@ def test_an_ending_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(StorageError, match=r"\.tif, \.tiff or \.zarr, not \.png"):
         write_labels(tmp_path / "a.png", np.ones((2, 3, 4), int), spacing=(1, 1, 1), unit="um")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_slices_that_are_called_channels_are_told_without_an_option_that_labels_lack(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 8, 9), np.uint8), imagej=True, metadata={"axes": "CYX"})
+    with pytest.warns(AxesWarning, match="20 channels of one slice: they are taken for slices$"):
+        assert read_labels(tmp_path / "a.tif").shape == (20, 8, 9)

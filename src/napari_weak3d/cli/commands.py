@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +45,7 @@ def run_weaken(options: argparse.Namespace) -> Report:
     """Make painted slices, centroids or boxes from a dense truth."""
     from napari_weak3d.io.annotations import masks_path, sidecar_path
     from napari_weak3d.io.atomic import all_or_none
-    from napari_weak3d.io.volumes import SpacingWarning, read_labels, read_volume
+    from napari_weak3d.io.volumes import read_labels
 
     places.check_out(options.out, places.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
     beside = {
@@ -59,9 +58,7 @@ def run_weaken(options: argparse.Namespace) -> Report:
     labels = read_labels(options.truth)
     if not labels.any():
         raise AnnotationError(f"{options.truth} holds no object: there is nothing to label", where=str(options.truth))
-    with warnings.catch_warnings():  # weak labels lie on the voxel grid: an unknown spacing does no harm
-        warnings.simplefilter("ignore", SpacingWarning)
-        frame = read_volume(options.truth)
+    frame = inputs.read_grid(options.truth, labels=labels)
     weaken = {"slices": _weaken_to_slices, "centroids": _weaken_to_centroids, "boxes": _weaken_to_boxes}[options.to]
     with all_or_none():
         return {"out": str(options.out)} | weaken(labels, frame, options=options)
@@ -210,11 +207,11 @@ def run_evaluate(options: argparse.Namespace) -> Report:
         raise Weak3DError("--ignore-slices belongs to labels: leave it out with a .csv", where="--ignore-slices")
     boxed = len(tables) == 2 and all("z0" in _find_columns(path) for path in tables)
     ignored = parse_annotated(options.ignore_slices, name="--ignore-slices")
+    scored = [_read_scorable(path, boxed=boxed) for path in paths]
+    if not tables or boxed:  # overlaps are counted in voxels
+        return workflow.evaluate(*scored, ignore_slices=ignored)
     spacing = inputs.find_spacing(options, [path for path in paths if path not in tables])
-    scores = workflow.evaluate(
-        *(_read_scorable(path, boxed=boxed) for path in paths), ignore_slices=ignored, spacing=spacing
-    )
-    return scores | ({"spacing": list(spacing)} if tables and not boxed else {})
+    return workflow.evaluate(*scored, spacing=spacing) | {"spacing": list(spacing)}
 
 
 def run_measure(options: argparse.Namespace) -> Report:

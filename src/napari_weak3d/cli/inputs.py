@@ -11,11 +11,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, Weak3DError
+from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, VolumeError, Weak3DError
 
 if TYPE_CHECKING:
     from napari_weak3d.config import TrainConfig
-    from napari_weak3d.types import Boxes, Centroids, Region, Sample, Slices, Spacing, Volume
+    from napari_weak3d.types import Boxes, Centroids, IntLabels, Region, Sample, Slices, Spacing, Volume
 
 Value = TypeVar("Value")
 
@@ -258,6 +258,17 @@ def read_frame(options: argparse.Namespace) -> Volume:
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=2)
     return frame
+
+
+def read_grid(path: Path, *, labels: IntLabels) -> Volume:
+    """A label image with its spacing; where that is unknown or cannot be, relative: weak labels lie on the voxels."""
+    from napari_weak3d.io.volumes import open_volume
+    from napari_weak3d.types import Volume
+
+    try:
+        return open_volume(path)[0]
+    except VolumeError:  # its labels have been read: only the spacing is wrong
+        return Volume(labels[None])
 
 
 def find_spacing(options: argparse.Namespace, labels: Sequence[Path]) -> Spacing:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_weak3d.errors import AnnotationError
-from napari_weak3d.io.axes import arrange_axes
+from napari_weak3d.errors import AnnotationError, VolumeError
+from napari_weak3d.io.axes import AxesWarning, arrange_axes
 from napari_weak3d.io.formats import open_stored, write_stored
 from napari_weak3d.io.time_stack import TimeStack
 from napari_weak3d.types import IntLabels, Spacing, Volume
@@ -38,19 +38,36 @@ def read_labels(path: str | os.PathLike[str], *, like: Volume | None = None) -> 
     VolumeError
         The file cannot be read.
     AnnotationError
-        Several channels; a value that is negative, fractional, NaN or too large; a shape other than the image's.
+        Channels, colours, or axes without a meaning; a value that is negative, fractional, NaN or too large; a shape
+        other than the image's.
     """
     file = Path(path)
-    data, doubt = arrange_axes(open_stored(file), name=file.name)
+    stored = open_stored(file)
+    try:
+        data, doubt = arrange_axes(stored, name=file.name)
+    except VolumeError as error:
+        if not error.option:
+            raise
+        # the advice is to say which axis holds the channels: labels have none
+        raise _with_channels(file, "channels or colours", shape=stored.data.shape) from None
     if doubt is not None:
-        warnings.warn(doubt, stacklevel=2)
-    if data.shape[0] != 1:
-        raise AnnotationError(
-            f"{file.name} has {data.shape[0]} channels: a label image has one", where=str(file), value=data.shape
+        warnings.warn(
+            AxesWarning(f"{file.name} has {data.shape[1]} channels of one slice: they are taken for slices"),
+            stacklevel=2,
         )
+    if data.shape[0] != 1:
+        raise _with_channels(file, f"{data.shape[0]} channels", shape=stored.data.shape)
     if like is not None:
         check_same_shape(tuple(data.shape[1:]), like, name=file.name)
     return to_labels(np.asarray(data[0]), name=file.name)
+
+
+def _with_channels(file: Path, what: str, *, shape: tuple[int, ...]) -> AnnotationError:
+    return AnnotationError(
+        f"{file.name} has {what} (shape {tuple(shape)}): a label image has one channel, save it with one channel",
+        where=str(file),
+        value=shape,
+    )
 
 
 def to_labels(array: NDArray[Any], *, name: str) -> IntLabels:
