@@ -1,6 +1,7 @@
 """The command line: what it prints, writes and returns."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,15 @@ def test_json_is_one_object_with_nan_as_null(capsys):
 
     print_report({"loss": float("nan"), "rows": [float("inf"), 1], "deep": {"x": 2.0}}, form="json")
     assert json.loads(capsys.readouterr().out) == {"loss": None, "rows": [None, 1], "deep": {"x": 2.0}}
+
+
+def test_a_file_name_that_standard_output_cannot_show_is_printed_by_its_numbers(folder):
+    words = [sys.executable, "-m", "napari_weak3d.cli", "weaken", "truth.tif", "--to", "slices", "--out", "日.tif"]
+    narrow = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=narrow)
+    assert done.returncode == 0, done.stderr
+    assert "\\u65e5.tif" in done.stdout
+    assert Path("日.tif").is_file()
 
 
 def test_help_config_lists_every_setting(capsys):

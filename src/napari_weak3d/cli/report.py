@@ -12,13 +12,18 @@ Report = Mapping[str, Any]
 
 
 def print_report(report: Report, *, form: Literal["json", "text"]) -> None:
-    """Print a report on standard output: one JSON object (NaN and infinity as null), or a line per entry."""
+    """Print a report on standard output: one JSON object (NaN and infinity as null), or a line per entry.
+
+    Letters that standard output cannot show come as their numbers: ``\\u65e5.tif``.
+    """
     if form == "json":
         print(json.dumps(_without_nan(report), allow_nan=False))
         return
     width = max((len(name) for name in report), default=0)
+    encoding = sys.stdout.encoding or "utf-8"
     for name, value in report.items():
-        print(f"{name:<{width}}  {_as_text(value)}")
+        line = f"{name:<{width}}  {_as_text(value)}"
+        print(line.encode(encoding, errors="backslashreplace").decode(encoding))
 
 
 def print_warning(  # noqa: PLR0917  the arguments of warnings.showwarning
