@@ -166,6 +166,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("evaluate paint.tif paint.tif --ignore-slices z:0-99999999999", ["has more than 1000000 slices"]),
         ("measure paint.tif --image short.tif --out t.csv", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("measure nan.tif --out t.csv", ["nan"]),
+        ("measure paint.tif --image nan.tif --out t.csv", ["nan.tif holds nan at z 1, y 2, x 3"]),
         ("weaken empty.tif --to slices --out p.tif", ["empty.tif", "no object"]),
         ("weaken paint.tif --to slices --out p.csv", ["p.csv", ".tif"]),
         ("weaken paint.tif --to slices --slices-per-axis 0,0,0 --out p.tif", ["0,0,0"]),

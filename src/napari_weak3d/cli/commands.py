@@ -217,13 +217,15 @@ def run_evaluate(options: argparse.Namespace) -> Report:
 def run_measure(options: argparse.Namespace) -> Report:
     """Write a table of the objects of a label image, in the unit of the image's spacing, or else of its own."""
     from napari_weak3d import measure
-    from napari_weak3d.io.volumes import read_labels
+    from napari_weak3d.io.volumes import check_image, read_labels
 
     places.check_out(options.out, (".csv",), option="--out")
     places.check_distinct([options.labels, options.image], {"--out": options.out})
     labels = read_labels(options.labels)
     frame = inputs.read_frame(options)
     image = frame if options.image else None
+    if image is not None:
+        check_image(image)
     rows = measure.measure_objects(labels, volume=image, spacing=frame.spacing, unit=frame.unit)
     measure.write_measures(options.out, rows)
     return {"out": str(options.out), "objects": len(rows), "unit": frame.unit}
