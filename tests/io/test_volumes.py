@@ -265,9 +265,16 @@ def test_a_second_channel_axis_is_refused(tmp_path):
 
 def test_without_a_voxel_size_the_spacing_is_relative_and_a_warning_says_so(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", counted(3, 5, 7), photometric="minisblack")
-    with pytest.warns(SpacingWarning, match="a.tif does not say"):
+    with pytest.warns(SpacingWarning, match="a.tif does not say how large a voxel is: taken"):
         volume = read_volume(tmp_path / "a.tif")
     assert (volume.spacing, volume.unit) == ((1, 1, 1), "relative")
+
+
+def test_a_voxel_size_without_z_is_told_as_that(tmp_path):
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(tmp_path / "a.ome.tif", counted(3, 5, 7), metadata=metadata)
+    with pytest.warns(SpacingWarning, match="a.ome.tif does not say how large a voxel is along z: taken as relative"):
+        assert read_volume(tmp_path / "a.ome.tif").spacing == (1, 1, 1)
 
 
 def test_the_given_spacing_wins_and_silences_bad_metadata(tmp_path):

@@ -133,3 +133,16 @@ def spacing_from_metadata(
     if known or raw == UNKNOWN:
         return None
     return raw, RELATIVE
+
+
+def name_missing(sizes: Sequence[float | None], units: Sequence[str]) -> str:
+    """Say along which axes there is no length, where there is one along others: " along z", or "" where on all or none.
+
+    Parameters
+    ----------
+    sizes, units
+        (z, y, x), as of :func:`spacing_from_metadata`.
+    """
+    pairs = zip("zyx", sizes, units, strict=True)
+    silent = [axis for axis, size, unit in pairs if size is None or unit_in_micrometres(unit) is None]
+    return f" along {' and '.join(silent)}" if 0 < len(silent) < 3 else ""

@@ -23,6 +23,7 @@ from napari_weak3d.io.spacing import (
     UNKNOWN,
     SpacingWarning,
     check_spacing,
+    name_missing,
     spacing_from_metadata,
 )
 from napari_weak3d.io.timepoints import take_time_point
@@ -96,7 +97,8 @@ def open_volume(
         return Volume(data, spacing=given, unit=MICROMETRE, name=file.name), doubts
     found = spacing_from_metadata(stored.sizes, stored.units, n_slices=data.shape[1], where=file.name)
     if found is None:
-        text = f"{file.name} does not say how large a voxel is: taken as relative (1, 1, 1); give --spacing Z,Y,X"
+        what = f"how large a voxel is{name_missing(stored.sizes, stored.units)}"
+        text = f"{file.name} does not say {what}: taken as relative (1, 1, 1); give --spacing Z,Y,X"
         found, doubts = (UNKNOWN, RELATIVE), (*doubts, SpacingWarning(text))
     return Volume(data, spacing=found[0], unit=found[1], name=file.name), doubts
 
