@@ -99,6 +99,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --spacing 1,1", ["1,1", "Z,Y,X"]),
         (f"{TRAIN} --spacing 0,1,1", ["the z spacing is 0: it must be positive, give it with --spacing"]),
         (f"{TRAIN} --spacing -1,1,1", ["z spacing", "-1"]),
+        (f"{TRAIN} --spacing -.5,1,1", ["the z spacing is -0.5"]),
         (f"{TRAIN} --region 0:8,0:24", ["0:8,0:24", "z0:z1,y0:y1,x0:x1"]),
         (f"{TRAIN} --region 0:8,5:5,0:24", ["5:5", "y"]),
         (f"{TRAIN} --annotated z:4 --region 0:8,0:24,0:25", ["0:25", "x", "24"]),
@@ -182,6 +183,26 @@ def test_mistake_is_told_in_one_line(line, parts, capsys):
     message = refuse(line, capsys)
     for part in parts:
         assert part in message, message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "train slices --image a/x.tif b/x.tif --annotation paint.tif paint.tif --annotated z:4 --out m",
+            "b/x.tif: x.tif",
+        ),
+        ("train slices --image a/x.tif --annotation b/x.tif --annotated z:4 --out m", "b/x.tif: x.tif"),
+        ("evaluate b/x.tif paint.tif", "x.tif"),
+        ("evaluate paint.tif b/paint.tif", "b/paint.tif: paint.tif"),
+        ("measure b/x.tif --image a/x.tif --out t.csv", "b/x.tif: x.tif"),
+    ],
+)
+def test_of_two_files_of_one_name_the_path_is_told(line, said, capsys):
+    for name, source in (("a/x.tif", "cells.tif"), ("b/x.tif", "nan.tif"), ("b/paint.tif", "nan.tif")):
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copy(source, name)
+    assert refuse(line, capsys).startswith(f"error: {said} holds ")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Importing this costs nothing but argparse: every command imports what it needs i
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -56,10 +57,10 @@ def _complain(message: str) -> int:
 
 
 def _join_negative_values(arguments: Sequence[str]) -> list[str]:
-    """``--spacing -1,1,1`` -> ``--spacing=-1,1,1``: argparse takes the value for an option and hides what is wrong."""
+    """``--spacing -.5,1,1`` -> ``--spacing=-.5,1,1``: argparse takes the value for an option, hiding the mistake."""
     joined: list[str] = []
     for word in arguments:
-        negative = word[:1] == "-" and word[1:2].isdigit() and "," in word
+        negative = re.match(r"-[\d.]", word) and "," in word
         if negative and joined and joined[-1].startswith("--"):
             joined[-1] = f"{joined[-1]}={word}"
         else:

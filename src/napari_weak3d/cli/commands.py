@@ -207,7 +207,7 @@ def run_evaluate(options: argparse.Namespace) -> Report:
         raise Weak3DError("--ignore-slices belongs to labels: leave it out with a .csv", where="--ignore-slices")
     boxed = len(tables) == 2 and all("z0" in _find_columns(path) for path in tables)
     ignored = parse_annotated(options.ignore_slices, name="--ignore-slices")
-    scored = [_read_scorable(path, boxed=boxed) for path in paths]
+    scored = [_read_scorable(path, boxed=boxed, among=paths) for path in paths]
     if not tables or boxed:  # overlaps are counted in voxels
         return workflow.evaluate(*scored, ignore_slices=ignored)
     spacing = inputs.find_spacing(options, [path for path in paths if path not in tables])
@@ -221,11 +221,14 @@ def run_measure(options: argparse.Namespace) -> Report:
 
     places.check_out(options.out, (".csv",), option="--out")
     places.check_distinct([options.labels, options.image], {"--out": options.out})
-    labels = read_labels(options.labels)
-    frame = inputs.read_frame(options)
-    image = frame if options.image else None
-    if image is not None:
-        check_image(image)
+    among = [options.labels, options.image]
+    with inputs.told_apart(options.labels, among=among):
+        labels = read_labels(options.labels)
+    with inputs.told_apart(options.image or options.labels, among=among):
+        frame = inputs.read_frame(options)
+        image = frame if options.image else None
+        if image is not None:
+            check_image(image)
     rows = measure.measure_objects(labels, volume=image, spacing=frame.spacing, unit=frame.unit)
     measure.write_measures(options.out, rows)
     return {"out": str(options.out), "objects": len(rows), "unit": frame.unit}
@@ -266,6 +269,7 @@ def _read_suggest_sample(options: argparse.Namespace) -> Sample:
             masks=options.masks,
             annotated=annotated,
             region=None,
+            among=[options.image, options.annotation, options.masks],
         )
     if kind == "Boxes":
         raise Weak3DError("a model of boxes says which of them to mask next: give --annotation", where="--annotation")
@@ -298,11 +302,12 @@ def _find_columns(path: Path) -> set[str]:
     return {column.lower() for column in read_table(path).columns}
 
 
-def _read_scorable(path: Path, *, boxed: bool) -> Any:
-    """Boxes or points from a CSV, else labels."""
+def _read_scorable(path: Path, *, boxed: bool, among: Sequence[Path]) -> Any:
+    """Boxes or points from a CSV, else labels; ``among``: all files that are read."""
     from napari_weak3d.io.annotations import read_boxes, read_centroids
     from napari_weak3d.io.volumes import read_labels
 
-    if not _is_table(path):
-        return read_labels(path)
-    return read_boxes(path) if boxed else read_centroids(path)
+    with inputs.told_apart(path, among=among):
+        if not _is_table(path):
+            return read_labels(path)
+        return read_boxes(path) if boxed else read_centroids(path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -126,8 +127,18 @@ def read_samples(options: argparse.Namespace) -> list[Sample]:
     complete = options.annotated if n > 1 else join_annotated(options.annotated)
     annotated = _one_per_image(complete, n, option="--annotated")
     regions = _one_per_image(options.region, n, option="--region")
+    among = [*options.image, *options.annotation, *options.masks]
     samples = [
-        read_sample(options, kind=kind, image=image, annotation=annotation, masks=mask, annotated=texts, region=region)
+        read_sample(
+            options,
+            kind=kind,
+            image=image,
+            annotation=annotation,
+            masks=mask,
+            annotated=texts,
+            region=region,
+            among=among,
+        )
         for image, annotation, mask, texts, region in zip(
             options.image, options.annotation, options.masks or [None] * n, annotated, regions, strict=True
         )
@@ -139,6 +150,18 @@ def read_samples(options: argparse.Namespace) -> list[Sample]:
     return samples
 
 
+@contextmanager
+def told_apart(path: Path, *, among: Sequence[Path | None]) -> Iterator[None]:
+    """Put its path before a mistake in a file whose name another file of the command has too."""
+    try:
+        yield
+    except Weak3DError as error:
+        is_shared = any(other is not None and other != path and other.name == path.name for other in among)
+        if is_shared and str(path) not in error.message:
+            error.message = f"{path}: {error.message}"
+        raise
+
+
 def read_sample(
     options: argparse.Namespace,
     *,
@@ -148,22 +171,28 @@ def read_sample(
     masks: Path | None,
     annotated: list[str] | None,
     region: Region | None,
+    among: Sequence[Path | None],
 ) -> Sample:
-    """Read one image with its annotation; ``annotated``: the complete slices as text, None: as the .json says."""
+    """Read one image with its annotation.
+
+    ``annotated`` are the complete slices as text, None: as the .json says; ``among`` all files that the command reads.
+    """
     from napari_weak3d.types import Sample
 
-    volume = read_image(image, options=options)
-    if region is not None:
-        _check_region(region, volume=volume)
+    with told_apart(image, among=among):
+        volume = read_image(image, options=options)
+        if region is not None:
+            _check_region(region, volume=volume)
     weak_labels: Slices | Centroids | Boxes
-    if kind == "Slices":
-        weak_labels = _read_slices(annotation, volume, options=options, annotated=annotated, region=region)
-    else:
-        _refuse_slice_options(options, annotated=annotated, kind=kind)
-        if kind == "Boxes":
-            weak_labels = _read_boxes(annotation, volume, masks=masks)
+    with told_apart(annotation, among=among):
+        if kind == "Slices":
+            weak_labels = _read_slices(annotation, volume, options=options, annotated=annotated, region=region)
         else:
-            weak_labels = read_clicks(annotation, volume=volume, needs_some=False)  # a training asks for some
+            _refuse_slice_options(options, annotated=annotated, kind=kind)
+            if kind == "Boxes":
+                weak_labels = _read_boxes(annotation, volume, masks=masks)
+            else:
+                weak_labels = read_clicks(annotation, volume=volume, needs_some=False)  # a training asks for some
     return Sample(volume, weak_labels, region)
 
 
