@@ -70,6 +70,15 @@ def test_clicks_can_be_added_again_when_their_time_point_is_back(begin, viewer):
     assert (tool.layer.visible, tool.layer.mode) == (True, "add")
 
 
+def test_points_are_not_copied_from_another_time_point(begin, controller, viewer):
+    tool = begin("centroids")
+    mine = viewer.add_points([[4, 2, 5, 5]], name="mine", scale=(1, 2, 0.5, 0.5))
+    viewer.dims.set_point(0, 4)
+    tool.take_points(mine)
+    assert len(tool.clicks.points) == 0
+    assert messages(controller)[-1].startswith("Time point 4 is in view")
+
+
 def test_box_drawn_at_another_time_point_is_taken_away_and_why_is_said(begin, controller, viewer, qtbot):
     tool = begin("boxes")
     viewer.dims.set_point(0, 4)

@@ -266,6 +266,19 @@ def test_box_is_what_is_in_view_or_around_the_clicks(viewer, tool, hands):
     assert tool.clicks.region is None
 
 
+def test_box_goes_while_one_of_its_sides_has_the_focus(viewer, tool, qtbot):
+    row = tool.panel.region
+    tool.layer.add((3, 20, 25))
+    row.actions["around"].trigger()
+    low, _ = row.sides[1]
+    low.window().activateWindow()
+    low.setFocus()
+    qtbot.waitUntil(low.hasFocus)
+    row.actions["everywhere"].trigger()
+    QApplication.processEvents()
+    assert tool.clicks.region is None
+
+
 def test_points_of_the_user_are_copied_and_their_layer_stays(viewer, tool, said):
     mine = viewer.add_points([[3, 20, 25], [9, 30, 30], [99, 1, 1]], name="mine", units=("um",) * 3)
     tool.take_points(mine)
@@ -342,6 +355,30 @@ def test_locked_clicks_stay_as_they_are(viewer, tool, hands):
     hands.press(Qt.Key.Key_Z, CTRL)
     assert len(tool.clicks.points) == 1
     assert not tool.panel.buttons["find"].isEnabled()
+
+
+def test_locked_clicks_take_no_points_and_no_box_and_say_so(viewer, tool, said, tmp_path, qtbot):
+    tool.lock()
+    mine = viewer.add_points([[3, 20, 25]], name="mine", scale=(3, 1, 1), units=("um",) * 3)
+    labels = viewer.add_labels(np.ones(SHAPE, np.int32), scale=(3, 1, 1))
+    (tmp_path / "clicks.csv").write_text("z,y,x\n3,20,25\n")
+    box = tool._work.box.layer
+    assert not box.editable
+    corners = [[3, 1, 1], [3, 1, 9], [3, 9, 9], [3, 9, 1]]
+    for take in (
+        lambda: tool.take_points(mine),
+        lambda: tool.read_table(tmp_path / "clicks.csv"),
+        lambda: tool.take_over(labels),
+        lambda: box.add_rectangles(corners),
+    ):
+        said.clear()
+        take()
+        qtbot.waitUntil(lambda: bool(said))
+        assert "can only be looked at" in said[0]
+    assert len(tool.clicks.points) == len(tool.clicks.proposed) == 0
+    assert tool.clicks.region is None
+    tool.write_table(tmp_path / "written.csv")
+    assert (tmp_path / "written.csv").exists()
 
 
 def test_clicks_of_the_project_come_back_and_go_with_the_tool(viewer, tool):

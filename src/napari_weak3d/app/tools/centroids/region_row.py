@@ -50,11 +50,13 @@ class RegionRow(QWidget):
         self.menu_button.setMenu(menu)
         self.sides = [(_make_side(), _make_side()) for _ in AXES]
         self._boxes = QWidget()
+        self._shown: Region | None = None
         self._lay_out()
         self.show_region(None, shape=(1, 1, 1))
 
     def show_region(self, region: Region | None, *, shape: tuple[int, int, int]) -> None:
         """Show a region of an image of a shape; None: everywhere."""
+        self._shown = region  # first: a side that is hidden while it has the focus counts as edited
         self.text.setText("All cells are to be clicked:  " + ("everywhere" if region is None else "in this box"))
         self._boxes.setVisible(region is not None)
         for (low, high), (a, b), size in zip(self.sides, region or ((0, 1),) * len(AXES), shape, strict=True):
@@ -71,7 +73,8 @@ class RegionRow(QWidget):
         for low, high in self.sides:
             a, b = low.value(), high.value()
             sides.append((min(a, b), b + 1) if sender is high else (a, max(a, b) + 1))
-        self.edited.emit(tuple(sides))
+        if self._shown is not None and tuple(sides) != self._shown:
+            self.edited.emit(tuple(sides))
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()

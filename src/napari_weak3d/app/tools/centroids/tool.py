@@ -144,8 +144,7 @@ class CentroidsTool(QObject):
     def lock(self) -> None:
         """Let nothing be changed: it would be lost."""
         work = self._require()
-        work.locked = True
-        work.session.layer.editable = False
+        work.lock()
         self._refresh()
 
     def state(self) -> CentroidsState:
@@ -203,7 +202,7 @@ class CentroidsTool(QObject):
         del classes  # a click has none
         work = self._work
         shown = None if work is None else work.shown()
-        if work is None or shown is None:
+        if work is None or shown is None or work.refuses():
             return
         try:
             labels = self._layers.labels_of(labels_layer, work.image_layer)
@@ -241,6 +240,11 @@ class CentroidsTool(QObject):
     def take_points(self, points_layer: Any) -> None:
         """Click where a Points layer of the user's has points; asks where its scale is another than the image's."""
         work = self._require()
+        if work.refuses():
+            return
+        if other_time := self._layers.other_time():
+            self.message.emit(other_time)
+            return
         time = self._view.first_shown(work.image_layer)
         try:
             ways = taking.read_layer(points_layer, work.image_layer, first=time)
@@ -257,8 +261,11 @@ class CentroidsTool(QObject):
 
     def read_table(self, path: Path) -> None:
         """Click where a CSV file says."""
+        work = self._require()
+        if work.refuses():
+            return
         try:
-            verbs.take(self._require(), read_centroids(path).points_vox, name=path.name)
+            verbs.take(work, read_centroids(path).points_vox, name=path.name)
         except Weak3DError as error:
             self.message.emit(error.message[:1].upper() + error.message[1:])
 
@@ -327,6 +334,8 @@ class CentroidsTool(QObject):
             self._refresh()
 
     def _choose_table(self) -> None:
+        if self._require().refuses():
+            return
         path, _ = QFileDialog.getOpenFileName(self._panel, "Read points from a table", "", _CSV)
         if path:
             self.read_table(Path(path))

@@ -83,4 +83,6 @@ def choose_region(work: ClickWork, how: str) -> None:
 def take_drawn(work: ClickWork, axis: int, spans: Any) -> None:
     """Take what was drawn in a slice across an axis as the box."""
     work.layers.activate(work.session.layer)
-    set_region(work, regions.set_plane(work.clicks.region, axis, spans, shape=work.session.shape), name="draw the box")
+    if not work.refuses():
+        region = regions.set_plane(work.clicks.region, axis, spans, shape=work.session.shape)
+        set_region(work, region, name="draw the box")

@@ -21,6 +21,7 @@ from napari_weak3d.app.tools.centroids.taking import rows_in_view
 from napari_weak3d.types import SliceIndex, Spacing
 
 _NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
+_LOCKED = "These clicks can only be looked at: what is changed here would be lost"
 _NO_DEPTH = "Click in 2D: in 3D there is no telling how deep a click is"
 
 
@@ -139,6 +140,17 @@ class ClickWork:
         look.show_current(self.session.proposals, self.current if len(self.clicks.proposed) else None)
         self.view.see_deep(radius)
         self.box.show(self.clicks.region, self.layers.shown_slice())
+
+    def lock(self) -> None:
+        """Let nothing be changed."""
+        self.locked = True
+        self.session.layer.editable = self.box.layer.editable = False
+
+    def refuses(self) -> bool:
+        """Tell whether nothing may be changed; the user is told, too."""
+        if self.locked:
+            self.say(_LOCKED)
+        return self.locked
 
     def shown(self) -> SliceIndex | None:
         """Tell which slice is shown; where it is none, the user is told what to do."""
