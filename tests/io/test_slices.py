@@ -137,15 +137,22 @@ def test_the_table_beside_the_image_is_read_and_arguments_win(tmp_path):
     ("content", "words"),
     [
         ("{", "cannot read paint.json"),
-        ("[]", "paint.json"),
+        ("[" * 100_000, "cannot read paint.json"),
+        ("[]", r"paint.json: the whole = \[\]: it has to be an object of names and values; correct or remove"),
         ('{"schema": 99}', "schema 99.*update"),
-        ('{"colour": 1}', "colour"),
-        ('{"paint": "cells"}', "paint = 'cells'"),
-        ('{"annotated": "z:3"}', "annotated = 'z:3'"),
+        ('{"colour": 1}', "colour = 1: there is no such entry"),
+        ('{"paint": "cells"}', "paint = 'cells': it has to be 'classes' or 'objects'"),
+        ('{"annotated": "z:3"}', "annotated = 'z:3': it has to be a list"),
+        ('{"annotated": [3]}', "annotated.0 = 3: it has to be text"),
+        ('{"classes": [{"value": 1}]}', "classes.0.name = .*: the entry 'name' is missing"),
+        ('{"classes": [3]}', "classes.0 = 3: it has to be an object"),
         ('{"annotated": ["z:3,"]}', "paint.json: annotated slices 'z:3,': '' is neither"),
         ('{"annotated": ["z:5"]}', "paint.json: annotated slice z:5 is out of range: raw has 5"),
-        ('{"classes": [{"value": -2, "name": "a"}]}', "classes.0.value = -2"),
-        ('{"classes": [{"value": 1, "name": "a", "color": "red"}]}', "color = 'red'"),
+        ('{"classes": [{"value": -2, "name": "a"}]}', "classes.0.value = -2: it has to be a whole number from 0"),
+        (
+            '{"classes": [{"value": 1, "name": "a", "color": "red"}]}',
+            "color = 'red': it has to be a colour such as #44aa99",
+        ),
         ('{"classes": [{"value": 1, "name": "a"}, {"value": 1, "name": "b"}]}', "class 1 twice"),
         ('{"classes": [{"value": 0, "name": "a"}]}', "class 0 that is not background"),
         (
@@ -159,6 +166,12 @@ def test_a_damaged_table_is_refused(tmp_path, content, words):
     (tmp_path / "paint.json").write_text(content)
     with pytest.raises(AnnotationError, match=words):
         read_slices(tmp_path / "paint.tif", volume=VOLUME)
+
+
+def test_a_byte_order_mark_before_the_table_is_no_damage(tmp_path):
+    save(tmp_path / "paint.tif", (1, 0))
+    (tmp_path / "paint.json").write_text('{"annotated": ["z:0"]}', encoding="utf-8-sig")
+    assert read_slices(tmp_path / "paint.tif", volume=VOLUME).annotated == ((0, 0),)
 
 
 @settings(max_examples=25)

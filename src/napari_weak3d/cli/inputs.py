@@ -338,8 +338,8 @@ def _check_region(region: Region, *, volume: Volume) -> None:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        settings = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a byte order mark first
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--config {path} cannot be read as JSON: {error}", where="--config") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"--config {path} holds no JSON object of names and values", where="--config")

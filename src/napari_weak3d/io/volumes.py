@@ -127,7 +127,7 @@ def check_image(volume: Volume) -> None:
         highest.append(max(high for _, high in ranges))
     if lowest == highest:
         raise VolumeError(
-            f"{volume.name} is constant (every voxel is {lowest[0]:g}): there is nothing to learn from; "
+            f"{volume.name} is constant (every voxel is {lowest[0]:g}): there is nothing to see in it; "
             "choose another image, or look whether it was saved whole",
             where=volume.name,
             value=lowest[0],

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.atomic import atomic_file
 from napari_weak3d.io.formats import short_name
 
 SCHEMA = 1
+_WORDS = {
+    "extra_forbidden": "there is no such entry",
+    "model_type": "it has to be an object of names and values",
+    "list_type": "it has to be a list",
+    "string_type": "it has to be text",
+    "bool_type": "it has to be true or false",
+    "string_pattern_mismatch": "it has to be a colour such as #44aa99",
+    **dict.fromkeys(
+        ("int_type", "greater_than_equal", "less_than"), "it has to be a whole number from 0 to 2147483647"
+    ),
+}
+"""By pydantic's kind of error."""
 
 
 class ClassEntry(BaseModel):
@@ -54,8 +68,8 @@ def read_sidecar(path: Path) -> Sidecar | None:
     if not file.exists():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))  # some editors put a byte order mark first
+    except (OSError, ValueError, RecursionError) as error:
         raise AnnotationError(f"cannot read {file.name}: {error}; correct or remove it", where=str(file)) from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
@@ -69,13 +83,24 @@ def read_sidecar(path: Path) -> Sidecar | None:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        what = f"{place} = {reprlib.repr(first['input'])}"
         raise AnnotationError(
-            f"{file.name}: {place} = {first['input']!r}: {first['msg'].lower()}; correct or remove the file",
+            f"{file.name}: {what}: {_say_what_it_has_to_be(first)}; correct or remove the file",
             where=str(file),
             value=first["input"],
         ) from None
     _check_classes(sidecar.classes, name=file.name)
     return sidecar
+
+
+def _say_what_it_has_to_be(wrong: ErrorDetails) -> str:
+    """What pydantic found, in words for who wrote the file: pydantic's speak of its own classes."""
+    kind = wrong["type"]
+    if kind == "missing":
+        return f"the entry {wrong['loc'][-1]!r} is missing"
+    if kind == "literal_error":
+        return f"it has to be {wrong['ctx']['expected']}"
+    return _WORDS.get(kind, f"{wrong['msg'][0].lower()}{wrong['msg'][1:]}")
 
 
 def write_sidecar(path: Path, sidecar: Sidecar) -> None:
