@@ -82,6 +82,16 @@ def test_weakened_centroids_are_the_middles(folder):
     np.testing.assert_allclose(read_centroids("clicks.csv").points_vox, [[3.5, 6.5, 6.5], [3.5, 16.5, 16.5]])
 
 
+def test_jitter_moves_clicks_in_its_own_way_for_each_seed(folder):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert run(f"weaken truth.tif --to centroids --jitter 0.1 --seed {seed} --out {name}.csv") == 0
+    a, b, c = (read_centroids(f"{name}.csv").points_vox for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    middles = np.array([[3.5, 6.5, 6.5], [3.5, 16.5, 16.5]])
+    for moved in (a - middles, c - middles, a - c):
+        assert 0 < np.abs(moved).max() < 6
+
+
 def test_weakened_boxes_are_tight_and_a_fraction_has_masks(folder):
     assert run("weaken truth.tif --to boxes --fraction 0.5 --seed 3 --out boxes.csv") == 0
     boxes = read_boxes("boxes.csv", masks="boxes-masks.tif")
@@ -230,6 +240,8 @@ def test_train_segment_suggest_go_through(folder, capsys):
     assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:2", "z:3", "z:5", "z:6"}
     assert run("suggest model cells.tif --annotation paint.tif --annotated z:2 --annotated z:6 -n 8 --json") == 0
     assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:3", "z:5"}
+    assert run("suggest model cells.tif --annotation paint.tif --annotated z:0-7") == 0
+    assert "every slice is complete: there is none to suggest" in capsys.readouterr().out
     assert run("segment model cells.tif --out out.tif --classes classes.zarr") == 0  # what we wrote we write again
     assert run("suggest model cells.tif --annotated z:3") == 2
     assert "give both" in capsys.readouterr().err

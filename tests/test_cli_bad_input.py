@@ -42,6 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tifffile.imwrite("rgb.tif", np.random.default_rng(0).integers(0, 255, (*SHAPE, 3), np.uint8), photometric="rgb")
     np.save("channels-last.npy", np.random.default_rng(0).normal(size=(64, 64, 3)))
     Path("settings.json").write_text('{"minuts": 3}')
+    Path("settings-bom.json").write_text('{"minuts": 3}', encoding="utf-8-sig")
     Path("broken.json").write_text("{")
     Path("flat.csv").write_text("z,y,x\n1,2,3\n")
     Path("a-masks.tif").write_bytes(Path("paint.tif").read_bytes())
@@ -93,6 +94,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --set minutes", ["'minutes'", "name=value"]),
         (f"{TRAIN} --set minutes=soon", ["minutes", "soon"]),
         (f"{TRAIN} --config settings.json", ["'minuts'", "'minutes'"]),
+        (f"{TRAIN} --config settings-bom.json", ["'minuts'", "'minutes'"]),
         (f"{TRAIN} --config broken.json", ["broken.json", "JSON"]),
         (f"{TRAIN} --config nowhere.json", ["nowhere.json"]),
         (f"{TRAIN} --device gpu", ["--device", "gpu", "cuda"]),
@@ -121,7 +123,10 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("train slices --image nowhere.tif --annotation paint.tif --out m", ["nowhere.tif"]),
         ("train slices --image nan.tif --annotation paint.tif --annotated z:4 --out m", ["nan", "z 1, y 2, x 3"]),
         ("train slices --image inf.tif --annotation paint.tif --annotated z:4 --out m", ["inf", "z 1, y 2, x 3"]),
-        ("train slices --image constant.tif --annotation paint.tif --annotated z:4 --out m", ["constant", "7"]),
+        (
+            "train slices --image constant.tif --annotation paint.tif --annotated z:4 --out m",
+            ["constant.tif", "7", "nothing to see in it"],
+        ),
         ("train slices --image cut.tif --annotation paint.tif --annotated z:4 --out m", ["cut.tif"]),
         ("train slices --image rgb.tif --annotation paint.tif --annotated z:4 --out m", ["--channel-axis"]),
         ("train slices --image channels-last.npy --annotation paint.tif --out m", ["--channel-axis"]),
@@ -174,6 +179,8 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("weaken paint.tif --to slices --slices-per-axis -1,0,0 --out p.tif", ["-1,0,0"]),
         ("weaken paint.tif --to boxes --fraction 1.5 --out p.csv", ["1.5"]),
         ("weaken paint.tif --to boxes --seed -1 --out p.csv", ["--seed", "-1"]),
+        ("weaken paint.tif --to boxes --jitter 0.1 --out p.csv", ["--jitter belongs to centroids", "--to boxes"]),
+        ("weaken paint.tif --to centroids --jitter nan --out p.csv", ["--jitter", "'nan'", "from 0 to 1"]),
         (f"{TRAIN} --seed one", ["--seed", "one"]),
         ("weaken paint.tif --to outlines --out p.tif", ["outlines"]),
         ("suggest . cells.tif --annotation paint.tif -n 0", ["'0'"]),

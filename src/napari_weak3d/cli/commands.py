@@ -47,6 +47,8 @@ def run_weaken(options: argparse.Namespace) -> Report:
     from napari_weak3d.io.atomic import all_or_none
     from napari_weak3d.io.volumes import read_labels
 
+    if options.jitter is not None and options.to != "centroids":
+        raise Weak3DError(f"--jitter belongs to centroids: leave it out with --to {options.to}", where="--jitter")
     places.check_out(options.out, places.TIFF_SUFFIXES if options.to == "slices" else (".csv",), option="--out")
     beside = {
         "the masks beside --out": masks_path(options.out) if options.to == "boxes" else None,
@@ -79,7 +81,7 @@ def _weaken_to_centroids(labels: IntLabels, _frame: Volume, *, options: argparse
     from napari_weak3d.io.annotations import write_centroids
     from napari_weak3d.samples import click_centroids
 
-    centroids = click_centroids(labels, rng=np.random.default_rng(options.seed))
+    centroids = click_centroids(labels, rng=np.random.default_rng(options.seed), jitter=options.jitter or 0.0)
     write_centroids(options.out, centroids)
     return {"centroids": len(centroids.points_vox)}
 
@@ -250,7 +252,8 @@ def run_suggest(options: argparse.Namespace) -> Report:
         )
         return {"boxes": [row + 1 for row in rows]} | notes
     chosen = follow(workflow.suggest(options.model, sample, count=options.count))
-    return {"slices": _name_slices(chosen)}
+    notes = {} if chosen else {"notes": ["every slice is complete: there is none to suggest"]}
+    return {"slices": _name_slices(chosen)} | notes
 
 
 def _read_suggest_sample(options: argparse.Namespace) -> Sample:

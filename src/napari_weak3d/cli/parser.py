@@ -77,6 +77,12 @@ def _add_weaken(commands: _Commands) -> None:
         help="part of the boxes that get a mask; default: 0.2",
     )
     parser.add_argument(
+        "--jitter",
+        type=values.parse_jitter,
+        metavar="SHARE",
+        help="how far clicks lie beside the middles: sigma, as a share of a cell's diameter; default: 0 (centroids)",
+    )
+    parser.add_argument(
         "--seed", type=values.parse_seed, default=0, metavar="N", help="start of the random choices; default: 0"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".tif for slices, else .csv")

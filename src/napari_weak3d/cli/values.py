@@ -50,6 +50,17 @@ def parse_fraction(text: str) -> float:
     return fraction
 
 
+def parse_jitter(text: str) -> float:
+    """``"0.1"`` -> 0.1: from 0, at most 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"{text!r} is not a share of a cell's diameter from 0 to 1, such as 0.1")
+    return share
+
+
 def parse_minutes(text: str) -> float:
     """``"2.5"`` -> 2.5: finite; what else it may be the settings say."""
     try:
