@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from napari_weak3d import follow
 from napari_weak3d.errors import AnnotationError, ModelError
@@ -143,6 +144,28 @@ def test_response_maps_come_on_request_unless_they_are_stopped(trained, finish, 
     commands = [None] * n_tiles + [Stop()]
     _, without = finish(model.predict(sample.volume, settings={"responses": True}), *commands)
     assert "responses" not in without.images
+
+
+@pytest.mark.slow
+def test_what_is_segmented_is_not_lost_where_memory_runs_out_for_response_maps(trained, finish, sample, monkeypatch):
+    def run_out(*_arguments, **_settings):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("napari_weak3d.methods.centroids.blocks.trace", run_out)
+    _, prediction = finish(CentroidsModel.load(trained).predict(sample.volume, settings={"responses": True}))
+    assert len(prediction.objects) >= 3
+    assert prediction.notes == ("there are no response maps: memory ran out",)
+
+
+@pytest.mark.slow
+def test_what_was_not_segmented_before_a_stop_is_background(trained, finish, sample):
+    """Tiles fade into each other: at the end of the last one that was predicted it counts little."""
+    model = CentroidsModel.load(trained)
+    settings = {"tile": 32, "use_clicks": False}
+    progress, whole = finish(model.predict(sample.volume, settings=settings))
+    assert progress[0].total > 1
+    _, part = finish(model.predict(sample.volume, settings=settings), Stop())
+    assert (part.images["mask"] <= whole.images["mask"] + 1e-5).all()
 
 
 @pytest.mark.slow

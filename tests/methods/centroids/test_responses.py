@@ -365,6 +365,28 @@ def test_a_volume_that_fits_into_memory_runs_through_once(image, monkeypatch):
     assert len(passes) == 1
 
 
+def test_where_memory_runs_out_crops_are_smaller_until_nothing_is_gained(monkeypatch):
+    torch.manual_seed(0)
+    image = torch.randn(2, 8, 240, 160)
+    net = make_ready(nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 1)), image)
+    peaks = np.array([[0, 0, 0], [4, 100, 80], [7, 239, 159]])
+    most = 100_000
+
+    def trace_little(net, crop, **options):
+        if crop[0].numel() > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return trace(net, crop, **options)
+
+    monkeypatch.setattr(blocks, "trace", trace_little)
+    made = dict(iter_response_maps(net, image.numpy(), peaks, rule="guided", multiple=(1, 1, 1)))
+    for row, want in enumerate(response_maps(net, image, peaks, rule="guided")):
+        got, expected = (whole(each, image.shape[1:]) for each in (made[row], want))
+        np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE * expected.max())
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        list(iter_response_maps(net, image.numpy(), peaks, rule="guided", multiple=(1, 1, 1)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", ["guided", "excitation"])
 def test_maps_of_a_large_volume_are_made_in_crops(rule):

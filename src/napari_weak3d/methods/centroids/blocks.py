@@ -12,6 +12,7 @@ from torch import nn
 
 from napari_weak3d.methods.centroids.responses import ResponseMap, Side, choose_batch, make_maps, trace
 from napari_weak3d.methods.centroids.tape import Rule
+from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.tiles import read_box
 
 Triple: TypeAlias = tuple[int, int, int]
@@ -21,6 +22,8 @@ _MOST_VOXELS = 4_000_000
 """Voxels that a forward pass is kept of: about 2 GB with 16 channels at full resolution, 4 with "excitation"."""
 _FIRST_REACH = 32
 """Voxels around a block that are tried first; doubled until no response is cut off."""
+_FEWEST_VOXELS = 30_000
+"""Where memory runs out with less than this, smaller crops will not help: most of each is its surroundings (ours)."""
 
 
 def iter_response_maps(
@@ -49,19 +52,62 @@ def iter_response_maps(
     multiple
         What the sizes (z, y, x) of an input must be multiples of: crops begin and end at multiples of it.
     most_voxels
-        Larger volumes are taken in crops of about this size; larger ones where the network sees further.
+        Larger volumes are taken in crops of about this size; larger ones where the network sees further, smaller ones
+        where memory runs out.
 
     Yields
     ------
     (row, map)
         Row of the peak; block by block, so not in order. Up to rounding the maps are those of one pass.
+
+    Raises
+    ------
+    MemoryError, RuntimeError
+        Memory runs out with small crops too (``nn.device.is_out_of_memory`` tells).
     """
     shape: Index = -(-np.array(image.shape[1:]) // multiple).astype(np.int64) * multiple
     peaks = np.asarray(peaks_vox, dtype=np.int64).reshape(-1, 3)
+    left = np.arange(len(peaks))
+    while left.size:
+        try:
+            for row, made in _iter_in_crops(
+                net,
+                image,
+                peaks,
+                left,
+                shape=shape,
+                rule=rule,
+                multiple=multiple,
+                side=side,
+                batch=batch,
+                most_voxels=most_voxels,
+            ):
+                left = left[left != row]
+                yield row, made
+        except Exception as error:
+            most_voxels = min(most_voxels, int(shape.prod())) // 2
+            if not is_out_of_memory(error) or most_voxels < _FEWEST_VOXELS:
+                raise
+
+
+def _iter_in_crops(
+    net: nn.Module,
+    image: Any,
+    peaks: Index,
+    left: Index,
+    *,
+    shape: Index,
+    rule: Rule,
+    multiple: Triple,
+    side: Side,
+    batch: int,
+    most_voxels: int,
+) -> Iterator[tuple[int, ResponseMap]]:
+    """Make the maps of the peaks that are left; ``shape`` is that of the image, made multiples of ``multiple``."""
     darkest = _find_darkest(image) if rule == "excitation" else None
     device = next(net.parameters()).device
     # Crops end where the volume does, or a reach beyond their block.
-    reach, left = (int(shape.max()) if shape.prod() <= most_voxels else _FIRST_REACH), np.arange(len(peaks))
+    reach = int(shape.max()) if shape.prod() <= most_voxels else _FIRST_REACH
     while left.size:
         low, high, rows = _next_crop(peaks, left, shape=shape, multiple=multiple, reach=reach, most_voxels=most_voxels)
         crop = np.empty((image.shape[0], *(high - low)), np.float32)

@@ -23,6 +23,7 @@ from napari_weak3d.methods.centroids.responding import draw_responses
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
 from napari_weak3d.methods.centroids.targets import region_mask
 from napari_weak3d.methods.centroids.volumes import view_volume
+from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
 from napari_weak3d.types import RELATIVE, Prediction, Progress, Spacing, Volume, nearest_voxels
@@ -31,6 +32,7 @@ _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
 _IN_VOXELS = "the size of a voxel is known of {known} only: cells are taken to be as large, in voxels, as in training"
 _NO_MASKS = "the training ended before masks were learned: cells are drawn as balls; train longer"
+_NO_RESPONSES = "there are no response maps: memory ran out"
 _SURE = 0.5
 """A peak as high as this is a cell that was forgotten, even where all were clicked (ours)."""
 _APART = 1.0
@@ -81,7 +83,7 @@ def segment_volume(
     for done, total in pair.predict(view.image, spacing=volume.spacing, out=out, on_shrink=notices.append):
         command = yield Progress(done, total, notices[-1])
         if isinstance(command, Stop):
-            out[1 + BACKGROUND, ~out.any(axis=0)] = 1
+            out[1 + BACKGROUND] += 1 - out[1:].sum(axis=0)  # where tiles fade, what is there is not all
             break
     sign = 1 if scheme.look.bright_inside else -1
     centre, mask, inside = split_outputs(out)
@@ -95,17 +97,22 @@ def segment_volume(
     if not config.responses:
         return prediction
     responses = np.empty(view.shape[1:], np.float32)
-    for done, total in draw_responses(
-        pair.centre,
-        view.image,
-        seeds.points_vox,
-        kind=config.pseudo_labels,
-        look=scheme.look,
-        multiple=pair.centre.multiple,
-        out=responses,
-    ):
-        if isinstance((yield Progress(done, total, "tracing responses")), Stop):
-            return prediction
+    try:
+        for done, total in draw_responses(
+            pair.centre,
+            view.image,
+            seeds.points_vox,
+            kind=config.pseudo_labels,
+            look=scheme.look,
+            multiple=pair.centre.multiple,
+            out=responses,
+        ):
+            if isinstance((yield Progress(done, total, "tracing responses")), Stop):
+                return prediction
+    except Exception as error:  # what is segmented is not lost for them
+        if not is_out_of_memory(error):
+            raise
+        return replace(prediction, notes=(*notes, _NO_RESPONSES))
     return replace(prediction, images={**prediction.images, "responses": responses})
 
 
