@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -278,6 +279,28 @@ def test_training_goes_on_from_a_model_on_several_volumes(folder):
     assert run(f"train slices {twice} {TINY} --out first") == 0
     assert run(f"train slices {twice} {TINY} --from first --out second") == 0
     assert Path("second/model.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C goes to a whole console there")
+def test_ctrl_c_ends_a_training_and_keeps_the_model(folder):
+    run("weaken truth.tif --to slices --out paint.tif")
+    line = f"train slices --image cells.tif --annotation paint.tif {TINY} --steps 1000000 --out model --json"
+    words = [sys.executable, "-m", "napari_weak3d.cli", *line.split()]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        said = b""
+        while b"%|" not in said:  # the bar: it trains
+            said += os.read(child.stderr.fileno(), 1000) or pytest.fail(said.decode())
+        child.send_signal(signal.SIGINT)
+        try:
+            out, err = child.communicate(timeout=120)
+        finally:
+            child.kill()
+    assert child.returncode == 0, err.decode()
+    assert b"stopping after this step, keeping the model" in err
+    report = json.loads(out)
+    assert (report["finished"], report["steps"] < 1_000_000) == (False, True)
+    assert run("segment model cells.tif --out out.tif") == 0
 
 
 @pytest.mark.slow
