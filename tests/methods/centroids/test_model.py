@@ -15,6 +15,7 @@ from napari_weak3d.methods.centroids.learner import MASKS, annotate_all
 from napari_weak3d.methods.centroids.model import CentroidsModel
 from napari_weak3d.methods.centroids.proposing import propose
 from napari_weak3d.methods.centroids.starting import make_scheme, share_lengths
+from napari_weak3d.methods.centroids.suggesting import rank_slices
 from napari_weak3d.metrics import instance_scores
 from napari_weak3d.samples import click_centroids, make_blobs
 from napari_weak3d.types import NOWHERE, RELATIVE, Centroids, Sample, Volume
@@ -288,11 +289,44 @@ def test_another_width_cannot_go_on_from_a_model(trained, config, sample, tmp_pa
 
 
 @pytest.mark.slow
+def test_every_centre_has_an_object(trained, finish, sample):
+    """Also where a click is on another's voxel, and where small objects are left out."""
+    points = sample.annotation.points_vox
+    clicks = Centroids(np.concatenate([points, points[1:2] + 0.1, points[1:2]]))
+    model = CentroidsModel.load(trained)
+    _, all_of_it = finish(model.predict(sample.volume, clicks=clicks))
+    sizes = np.bincount(all_of_it.labels.ravel())[1:]
+    settings = {"smallest_object": int(sizes.max())}
+    for given, prediction in (
+        ({}, all_of_it),
+        (settings, finish(model.predict(sample.volume, settings=settings, clicks=clicks))[1]),
+    ):
+        centres, scores = model.find_centres(prediction, sample.volume, settings=given, clicks=clicks)
+        assert len(centres.points_vox) == len(scores) == len(prediction.objects)
+        np.testing.assert_allclose(scores, [row.score for row in prediction.objects], atol=1e-6)
+
+
+@pytest.mark.slow
 def test_suggested_slices_are_where_a_cell_has_no_click(trained, finish, sample):
     model = CentroidsModel.load(trained)
     _, chosen = finish(model.suggest(Sample(sample.volume, Centroids(np.zeros((0, 3)))), count=3))
     assert len(set(chosen)) == 3
     assert all(axis == 0 for axis, _ in chosen)
+
+
+@pytest.mark.slow
+def test_slices_are_suggested_for_what_is_unsure_in_the_region(trained, finish, sample):
+    model = CentroidsModel.load(trained)
+    _, prediction = finish(model.predict(sample.volume))
+    centres, uncertainty = np.zeros(sample.volume.shape, np.float32), np.zeros(sample.volume.shape, np.float32)
+    centres[6, 30, 40] = centres[11, 20, 20] = 0.5  # beside the region, and beyond its last slice
+    uncertainty[5, :, 30:], uncertainty[2, 10:20, 10:20] = 1, 0.1
+    unsure = replace(prediction, images={"centres": centres}, uncertainty=uncertainty)
+    clicked = Sample(sample.volume, sample.annotation, ((1, 9), (0, 48), (0, 28)))
+    scheme = replace(model.stored.scheme, look=replace(model.stored.scheme.look, radius=0.1))
+    chosen = rank_slices(unsure, clicked, scheme=scheme, threshold=0.5, count=20)
+    assert chosen[0] == (0, 2)
+    assert {z for _, z in chosen} == set(range(1, 9))
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from napari_weak3d.types import IntLabels, Spacing, nearest_voxels
 
 _SEED = 0.25
 """Radius of a seed, in radii of the typical cell: one voxel alone may lie on a border (ours)."""
-_LEAST_CELL = 0.5
+LEAST_CELL = 0.5
 """A centre without mask becomes a ball of this radius, in radii of the typical cell (ours)."""
 _BLUR = 0.1
 """Of the landscape, in radii of the typical cell (ours)."""
@@ -47,7 +47,9 @@ class Maps:
     image: NDArray[np.float32] | None = None
 
 
-def find_instances(maps: Maps, seeds: Peaks, *, radius: float, landscape: Landscape, spacing: Spacing) -> IntLabels:
+def find_instances(
+    maps: Maps, seeds: Peaks, *, radius: float, landscape: Landscape, spacing: Spacing, ball: float = LEAST_CELL
+) -> IntLabels:
     """Give every voxel of the mask to a seed.
 
     Parameters
@@ -63,13 +65,15 @@ def find_instances(maps: Maps, seeds: Peaks, *, radius: float, landscape: Landsc
         What parts cells that touch: the price of paths, or what is flooded.
     spacing
         (z, y, x).
+    ball
+        Radius of the ball that a centre without mask becomes, in radii of the typical cell.
 
     Returns
     -------
     (Z, Y, X) int32: row of the seed + 1.
     """
     mask = maps.mask >= 0.5
-    markers, own = _place_seeds(seeds, mask, radius=radius, spacing=spacing)
+    markers, own = place_seeds(seeds, mask, radius=radius, spacing=spacing, ball=ball)
     terrain = _make_landscape(maps, mask, kind=landscape, radius=radius, spacing=spacing)
     if landscape is Landscape.PATHS:
         return share_by_paths(1 + _BORDER_PRICE * (1 + terrain) ** 2, markers, mask=mask | own, spacing=spacing)
@@ -77,11 +81,23 @@ def find_instances(maps: Maps, seeds: Peaks, *, radius: float, landscape: Landsc
     return labels
 
 
-def _place_seeds(
-    seeds: Peaks, mask: NDArray[np.bool_], *, radius: float, spacing: Spacing
+def place_seeds(
+    seeds: Peaks, mask: NDArray[np.bool_], *, radius: float, spacing: Spacing, ball: float = LEAST_CELL
 ) -> tuple[IntLabels, NDArray[np.bool_]]:
-    """Draw seeds into the mask; those that lie beside it become balls of their own, which the second array shows."""
-    near = find_voronoi_cells(seeds.points_vox, shape=mask.shape, spacing=spacing, within=_LEAST_CELL * radius)
+    """Draw seeds into the mask; those that lie beside it become balls of their own.
+
+    Parameters
+    ----------
+    seeds, radius, spacing, ball
+        As for :func:`find_instances`.
+    mask
+        (Z, Y, X).
+
+    Returns
+    -------
+    (Z, Y, X) int32: row of the seed + 1, of which each voxel's object will be; and bool: the balls beside the mask.
+    """
+    near = find_voronoi_cells(seeds.points_vox, shape=mask.shape, spacing=spacing, within=ball * radius)
     markers = np.where(mask & (near.distance <= _SEED * radius), near.owner + 1, 0).astype(np.int32)
     voxels = [tuple(at) for at in nearest_voxels(seeds.points_vox, shape=mask.shape).tolist()]
     for row in range(len(seeds))[::-1]:  # of two on one voxel the first wins

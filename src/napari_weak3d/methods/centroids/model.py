@@ -21,7 +21,7 @@ from napari_weak3d.methods.centroids.learner import MASKS, Learner, annotate_all
 from napari_weak3d.methods.centroids.networks import Pair, build_nets
 from napari_weak3d.methods.centroids.phases import train
 from napari_weak3d.methods.centroids.scheme import KnownClicks
-from napari_weak3d.methods.centroids.segmenting import find_seeds, segment_volume
+from napari_weak3d.methods.centroids.segmenting import find_grown, find_seeds, segment_volume
 from napari_weak3d.methods.centroids.starting import go_on, make_scheme, share_lengths
 from napari_weak3d.methods.centroids.storage import Stored, read_model, write_model
 from napari_weak3d.methods.centroids.suggesting import rank_slices
@@ -171,14 +171,17 @@ class CentroidsModel:
             As :meth:`predict` gave and got them.
         """
         config = self.stored.config.for_segmenting(settings or {})
+        scheme, measured = self.stored.scheme, self.stored.scheme.measure(volume)
+        maps = Maps(prediction.images["centres"], prediction.images["mask"], prediction.images["inside"])
         seeds = find_seeds(
-            Maps(prediction.images["centres"], prediction.images["mask"], prediction.images["inside"]),
-            self.stored.scheme.measure(volume),
-            scheme=self.stored.scheme,
+            maps,
+            measured,
+            scheme=scheme,
             threshold=config.peak_threshold or self.peak_threshold,
             clicks=self._find_clicks(volume, config=config, given=clicks),
         )
-        return Centroids(seeds.points_vox), seeds.scores
+        grown = find_grown(seeds, prediction.labels, maps=maps, scheme=scheme, spacing=measured.spacing)
+        return Centroids(grown.points_vox), grown.scores
 
     @property
     def peak_threshold(self) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_weak3d.methods.centroids.instances import Maps, find_instances
+from napari_weak3d.methods.centroids.instances import LEAST_CELL, Maps, find_instances
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.scheme import Scheme
 from napari_weak3d.methods.centroids.segmenting import find_cells
 from napari_weak3d.methods.centroids.volumes import Annotated
 from napari_weak3d.types import Preview, SliceIndex
 
+_BALL = 1.0
+"""Radius of a centre while there are no masks, in cell radii: it is seen as deep as clicks are."""
 _REACH = 2.0
 """Cell radii to each side of the slice that are looked at: its cells have their centres there."""
 
@@ -36,5 +38,6 @@ def preview_slice(
         radius=scheme.look.radius,
         landscape=pair.config.landscape,
         spacing=annotated.spacing,
+        ball=LEAST_CELL if pair.mask is not None else _BALL,
     )
     return Preview(where, np.ascontiguousarray(labels.take(index - lo, axis=axis)), sample)

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.centroids.config import CentroidsConfig
-from napari_weak3d.methods.centroids.instances import Maps, find_instances
+from napari_weak3d.methods.centroids.instances import Maps, find_instances, place_seeds
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
@@ -26,7 +26,7 @@ from napari_weak3d.methods.centroids.volumes import view_volume
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import RELATIVE, Prediction, Progress, Spacing, Volume, nearest_voxels
+from napari_weak3d.types import RELATIVE, IntLabels, Prediction, Progress, Spacing, Volume, nearest_voxels
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
@@ -154,6 +154,13 @@ def add_clicks(peaks: Peaks, clicks: KnownClicks, *, maps: Maps, scheme: Scheme,
         np.concatenate([centres, peaks.points_vox[further]]),
         np.concatenate([np.ones(len(centres)), peaks.scores[further]]),
     )
+
+
+def find_grown(seeds: Peaks, labels: IntLabels, *, maps: Maps, scheme: Scheme, spacing: Spacing) -> Peaks:
+    """Keep the seeds that have an object in the labels (Z, Y, X): some are too small, or lost their voxel to others."""
+    markers, _ = place_seeds(seeds, maps.mask >= _MASK, radius=scheme.look.radius, spacing=spacing)
+    rows = np.unique(markers[(markers > 0) & (labels > 0)]) - 1
+    return Peaks(seeds.points_vox[rows], seeds.scores[rows])
 
 
 def _make_prediction(
