@@ -53,6 +53,25 @@ def test_after_new_clicks_both_networks_learn_in_turn(make_learner, sample):
     assert steps_of(learner) == [2, 2]
 
 
+@pytest.mark.parametrize(("kind", "says"), [("image", ""), ("guided", " from the image alone")])
+def test_new_clicks_have_no_response_maps_and_that_is_said(kind, says, make_learner, sample):
+    learner = make_learner(pseudo_labels=kind)
+    learner.responses = [np.ones(sample.volume.shape, np.float32)] if kind == "guided" else []
+    learner.learn_masks()
+    assert learner.notice == "learning masks"
+    learner.take((Sample(sample.volume, Centroids(sample.annotation.points_vox + 1.0)),))
+    assert learner.notice.split(":")[0] == f"learning masks{says}"
+
+
+def test_while_there_are_no_masks_previews_show_centres_as_deep_as_cells_are(make_learner, monkeypatch):
+    learner = make_learner()
+    learner.scheme = replace(learner.scheme, look=replace(learner.scheme.look, radius=8.0))
+    centre = Peaks(np.array([[0.0, 20, 20]]), np.ones(1))
+    monkeypatch.setattr("napari_weak3d.methods.centroids.previewing.find_cells", lambda *_, **__: centre)
+    assert learner.show((0, 3), sample=0).labels.any()  # 6 um from the centre
+    assert not learner.show((0, 5), sample=0).labels.any()
+
+
 def test_without_any_click_left_it_goes_on_with_those_there_were(make_learner, sample):
     learner = make_learner()
     learner.learn_centres(without_held_out=False)

@@ -63,6 +63,7 @@ _BALANCE = 0.25
 """How far rare classes of the mask count more (ours; 0 not at all, 1 as much as all others)."""
 _FORGOTTEN = 0.5
 """Least height of a peak without click to be taken for a cell that was forgotten (ours)."""
+_NO_RESPONSES = "learning masks from the image alone: the response maps are of other clicks"
 CENTRES, MASKS = 0, 1
 """Number of the network."""
 
@@ -154,7 +155,8 @@ class Learner:
 
     def learn_masks(self) -> None:
         """Make pseudo labels, and prepare the second network's lesson."""
-        self.notice = "learning masks"
+        as_asked = self.responses or self.config.pseudo_labels is PseudoLabels.IMAGE
+        self.notice = "learning masks" if as_asked else _NO_RESPONSES
         share = 0.5 if self.config.pseudo_labels is PseudoLabels.BOTH else 1.0
         nothing: list[NDArray[np.float32] | None] = [None] * len(self.annotated)
         sources = [
