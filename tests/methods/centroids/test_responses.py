@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from napari_weak3d.methods.centroids import blocks
 from napari_weak3d.methods.centroids.blocks import iter_response_maps
-from napari_weak3d.methods.centroids.responses import ResponseMap, freeze_norms, response_maps, trace
+from napari_weak3d.methods.centroids.responses import ResponseMap, response_maps, trace
 from napari_weak3d.nn.unet import PlanarUNet
 from napari_weak3d.nn.unet3d import UNet3D
 
@@ -59,7 +59,7 @@ def conv(channels_in: int, channels_out: int, kernel: tuple[int, int, int] = (3,
 
 def make_nets() -> dict[str, nn.Module]:
     flat = (1, 3, 3)
-    pooled = nn.Sequential(nn.MaxPool3d((1, 2, 2)), conv(6, 8, flat), nn.GroupNorm(2, 8), nn.ReLU())
+    pooled = nn.Sequential(nn.MaxPool3d((1, 2, 2)), conv(6, 8, flat), nn.BatchNorm3d(8), nn.ReLU())
     overlapping = nn.Sequential(nn.MaxPool3d(3, 1), nn.ConstantPad3d(1, 0.0))
     return {
         "convolutions alone": nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 3), nn.LeakyReLU(0.1), conv(3, 1)),
@@ -73,7 +73,7 @@ def make_nets() -> dict[str, nn.Module]:
             nn.Upsample(scale_factor=(1, 2, 2), mode="nearest"), conv(3, 1), nn.Sigmoid(),
         ),
         "max-pooled, up-convolved, joined": nn.Sequential(
-            conv(2, 6), nn.InstanceNorm3d(6), nn.ReLU(),
+            conv(2, 6), nn.BatchNorm3d(6), nn.ReLU(),
             Joined(pooled, nn.ConvTranspose3d(8, 6, (1, 2, 2), (1, 2, 2))),
             conv(12, 4), nn.BatchNorm3d(4), nn.ReLU(), nn.Conv3d(4, 1, 1),
         ),
@@ -99,18 +99,17 @@ def make_nets() -> dict[str, nn.Module]:
     }  # fmt: skip
 
 
-def make_ready(net: nn.Module, image: Tensor) -> nn.Module:
-    """Random norms, then frozen."""
+def make_ready(net: nn.Module) -> nn.Module:
+    """In evaluation, with random norms."""
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0.3, 0.3)
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0.6, 0.3)
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2)
     if isinstance(net, UNet3D | PlanarUNet):
         nn.init.uniform_(net.head.weight)  # else random networks are often silent
-    return freeze_norms(net.eval(), image)
+    return net.eval()
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ NAMES = list(make_nets())
 @pytest.fixture(params=NAMES)
 def net(request: pytest.FixtureRequest, image: Tensor) -> nn.Module:
     torch.manual_seed(NAMES.index(request.param))
-    return make_ready(make_nets()[request.param], image)
+    return make_ready(make_nets()[request.param])
 
 
 class Backwards(torch.autograd.Function):
@@ -270,7 +269,7 @@ def test_sides_of_a_gradient_are_told_apart():
 @pytest.mark.parametrize("rule", ["guided", "excitation"])
 def test_maps_do_not_depend_on_how_many_peaks_run_together(image, rule):
     torch.manual_seed(0)
-    net = make_ready(UNet3D(2, 1, width=4, levels=3), image)
+    net = make_ready(UNet3D(2, 1, width=4, levels=3))
     together, apart = (response_maps(net, image, PEAKS, rule=rule, batch=batch) for batch in (8, 1))
     for one, other in zip(together, apart, strict=True):
         assert one.low == other.low
@@ -279,7 +278,7 @@ def test_maps_do_not_depend_on_how_many_peaks_run_together(image, rule):
 
 def test_shares_of_an_excitation_sum_to_one(image):
     torch.manual_seed(0)
-    net = make_ready(UNet3D(2, 1, width=4, levels=3), image)
+    net = make_ready(UNet3D(2, 1, width=4, levels=3))
     for response in response_maps(net, image, PEAKS, rule="excitation"):
         assert response.values.min() >= 0
         assert response.values.sum() == pytest.approx(1, abs=1e-4)
@@ -300,31 +299,10 @@ def test_no_peaks_give_no_maps(image):
 @pytest.mark.parametrize(
     "norm", [nn.GroupNorm(2, 4), nn.InstanceNorm3d(4, affine=True), nn.BatchNorm3d(4, track_running_stats=False)]
 )
-def test_frozen_norms_say_the_same_of_their_image_and_unfrozen_ones_are_refused(image, norm):
-    torch.manual_seed(0)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
+def test_norms_that_measure_every_image_are_refused(image, norm):
     net = nn.Sequential(conv(2, 4), norm, nn.ReLU(), conv(4, 1)).eval()
-    with pytest.raises(ValueError, match="freeze"):
+    with pytest.raises(ValueError, match="gathered statistics"):
         response_maps(net, image, PEAKS, rule="guided")
-    frozen = freeze_norms(net, image)
-    torch.testing.assert_close(frozen(image[None]), net(image[None]), rtol=0, atol=1e-5)
-    assert net[1] is norm
-    crop = image[:, :, 4:20]  # far enough from the cut nothing changes: no statistics of the crop
-    torch.testing.assert_close(frozen(crop[None])[:, :, :, 2:-2], frozen(image[None])[:, :, :, 6:18], rtol=0, atol=1e-5)
-
-
-def test_statistics_of_single_planes_cannot_be_frozen(image):
-    class Planes(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm = nn.InstanceNorm2d(2)
-
-        def forward(self, volume: Tensor) -> Tensor:
-            return self.norm(volume[0].transpose(0, 1)).transpose(0, 1)[None, :1]
-
-    with pytest.raises(ValueError, match=r"'norm'.*16 items"):
-        freeze_norms(Planes(), image)
 
 
 def test_norms_in_training_are_refused(image):
@@ -368,7 +346,7 @@ def test_a_volume_that_fits_into_memory_runs_through_once(image, monkeypatch):
 def test_where_memory_runs_out_crops_are_smaller_until_nothing_is_gained(monkeypatch):
     torch.manual_seed(0)
     image = torch.randn(2, 8, 240, 160)
-    net = make_ready(nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 1)), image)
+    net = make_ready(nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 1)))
     peaks = np.array([[0, 0, 0], [4, 100, 80], [7, 239, 159]])
     most = 100_000
 
@@ -393,7 +371,7 @@ def test_maps_of_a_large_volume_are_made_in_crops(rule):
     """Crops as small as they may be, of a volume that is larger than what the network sees."""
     torch.manual_seed(0)
     image = torch.randn(2, 8, 160, 120)
-    net = make_ready(UNet3D(2, 1, spacing=(4.0, 1.0, 1.0), width=4, levels=3), image)
+    net = make_ready(UNet3D(2, 1, spacing=(4.0, 1.0, 1.0), width=4, levels=3))
     peaks = np.stack([np.random.default_rng(0).integers(0, size, 12) for size in image.shape[1:]], axis=1)
     peaks[:2] = [[0, 0, 0], [7, 159, 119]]
     cropped = dict(

@@ -94,7 +94,7 @@ class Tool(Protocol):
         """Let nothing be changed: it would be lost."""
 
     def end(self) -> None:
-        """Stop; the layers stay, hidden."""
+        """Stop; the layers are hidden or go, and all that is annotated is kept."""
 
     def state(self) -> AnnotationState:
         """Give all of the annotation but the paint, as the project keeps it."""

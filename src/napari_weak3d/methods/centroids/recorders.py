@@ -247,7 +247,7 @@ def _normalise(tape: Tape, func: Function, args: Positional, kwargs: Named) -> T
 def _refuse_norm(tape: Tape, func: Function, args: Positional, kwargs: Named) -> Tensor:
     raise ValueError(
         f"{func.__name__} takes its statistics from the image, so every voxel of the output depends on every voxel of "
-        "it: freeze the norms first (freeze_norms), or set the network to eval()"
+        "it: set the network to eval(), with batch norms that have gathered statistics"
     )
 
 

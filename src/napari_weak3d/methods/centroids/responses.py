@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_weak3d.methods.centroids.freezing import freeze_norms
 from napari_weak3d.methods.centroids.recorders import RECORDERS
 from napari_weak3d.methods.centroids.tape import Rule, Tape
 from napari_weak3d.methods.centroids.windows import Windows
 
-__all__ = ["ResponseMap", "Rule", "Side", "freeze_norms", "make_maps", "response_maps", "trace"]
+__all__ = ["ResponseMap", "Rule", "Side", "make_maps", "response_maps", "trace"]
 
 Side: TypeAlias = Literal["both", "brighter", "darker"]
 """Which voxels count: those of which any change, more light or less light would raise the response."""
@@ -56,8 +55,9 @@ def response_maps(
     Parameters
     ----------
     net
-        (1, C, Z, Y, X) -> (1, 1, Z, Y, X), of layers that work on surroundings: norms with frozen statistics
-        (:func:`freeze_norms`). Not changed. Best without a sigmoid at its end, which can round the response to 0.
+        (1, C, Z, Y, X) -> (1, 1, Z, Y, X), of layers that work on surroundings: of norms, batch norm in evaluation,
+        with the statistics that it has gathered. Not changed. Best without a sigmoid at its end, which can round the
+        response to 0.
     image
         (C, Z, Y, X) float32, on the device of the network.
     peaks_vox

@@ -27,7 +27,7 @@ from napari_weak3d.methods.centroids.targets import (
 from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import Centroids, IntLabels, Region, Sample, Spacing, Volume, nearest_voxels
+from napari_weak3d.types import Centroids, Region, Sample, Spacing, Volume, nearest_voxels
 
 _FARTHEST = 1.0
 """A peak farther than this from every click, in cell radii, has none (ours)."""
@@ -294,11 +294,3 @@ def choose_merge_distance(annotated: Sequence[Annotated]) -> float:
 def make_labels(centre_map: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.int16]:
     """(Z, Y, X) int16: 1 near a click, 0 elsewhere, ``UNLABELLED`` where nothing is known."""
     return np.where(known, centre_map > 0, UNLABELLED).astype(np.int16)
-
-
-def as_labels(labels: IntLabels) -> IntLabels:
-    """Number objects from 1 without gaps, in their order."""
-    used = np.flatnonzero(np.bincount(labels.ravel()))
-    numbers = np.zeros(int(labels.max()) + 1, np.int32)
-    numbers[used[used > 0]] = np.arange(1, 1 + np.count_nonzero(used > 0))
-    return numbers[labels]
