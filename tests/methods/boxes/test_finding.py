@@ -68,6 +68,25 @@ def test_masks_are_the_same_whether_features_were_kept_or_computed_again(search)
     torch.testing.assert_close(search.masks, kept, atol=1e-5, rtol=0)
 
 
+def test_when_memory_runs_out_for_masks_fewer_are_found_at_a_time(search, monkeypatch):
+    follow(search.find_boxes())
+    boxes = torch.tensor([[[2.0, 8, 6], [10, 21, 19]]]).repeat(20, 1, 1)
+    follow(search.find_masks(boxes))
+    at_once, counts, find = search.masks.clone(), [], Search._masks_of
+
+    def run_out_above_four(self, features, rois):
+        counts.append(len(rois))
+        if len(rois) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return find(self, features, rois)
+
+    monkeypatch.setattr(Search, "_masks_of", run_out_above_four)
+    done = follow(search.find_masks(boxes))
+    assert counts == [16, 8, *[4] * 5]
+    assert done[-1] == (20, 20)
+    torch.testing.assert_close(search.masks, at_once, atol=1e-5, rtol=0)
+
+
 def test_maps_that_bear_witness_are_those_that_are_looked_for_alone(finder):
     noise = np.random.default_rng(0).normal(0, 1, (2, *SHAPE)).astype(np.float32)
     rule = Rule(inside=0.5, speck=0.1, typical_vox=100.0)

@@ -141,4 +141,6 @@ def test_neighbours_whose_boxes_overlap_are_no_duplicates_a_part_of_one_is():
     where = {"shape": (4, 4, 8)}
     assert find_duplicates(masks, rois, classes=[1, 1, 1], **where).tolist() == [False, False, True]
     assert find_duplicates(masks, rois, classes=[1, 1, 2], **where).tolist() == [False, False, False]
+    same = [0, 0]
+    assert find_duplicates(masks[same], rois[same], classes=[1, 2], **where).tolist() == [False, True]
     assert find_duplicates(masks[:0], rois[:0], classes=[], **where).tolist() == []

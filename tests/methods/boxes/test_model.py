@@ -202,6 +202,28 @@ def test_two_classes_come_out_as_they_were_drawn(cells, sample, fit, finish, tmp
 
 
 @pytest.mark.slow
+def test_two_classes_are_found_and_told_apart_without_their_boxes(fit, finish):
+    """Of cells that are bright in the first channel, or in the second."""
+    made = make_blobs(np.random.default_rng(3), shape=(16, 40, 40), diameter_um=6.0, fill=0.2, touching=0.0)
+    drawn = draw_boxes(made.labels, rng=np.random.default_rng(0), fraction=1.0)
+    classes = np.arange(len(drawn.corners)) % 2 + 1
+    class_of = np.concatenate([[0], classes])
+    grey = np.asarray(made.volume.data[0])
+    channels = [np.where(class_of[drawn.masks] == other, np.median(grey), grey) for other in (2, 1)]
+    volume = replace(made.volume, data=np.stack(channels))
+    _, model = finish(fit(Sample(volume, replace(drawn, classes=classes)), **LEARNING))
+    _, prediction = finish(model.predict(volume, settings={"use_boxes": False}))
+    shared = [np.bincount(drawn.masks[prediction.labels == row.id], minlength=2) for row in prediction.objects]
+    pairs = [
+        (class_of[1 + counts[1:].argmax()], row.class_value)
+        for counts, row in zip(shared, prediction.objects, strict=True)
+        if counts[1:].any()
+    ]
+    assert len(pairs) > len(classes) / 2
+    assert np.mean([true == told for true, told in pairs]) > 0.7  # few objects, a short training
+
+
+@pytest.mark.slow
 def test_without_masks_it_says_that_shapes_are_guesses(truth, sample, fit, finish):
     boxes = replace(sample.annotation, masks=None, has_mask=np.zeros(3, bool))
     _, model = finish(fit(Sample(sample.volume, boxes)))

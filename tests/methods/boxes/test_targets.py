@@ -93,12 +93,6 @@ def test_without_boxes_all_is_background():
     assert match_anchors(in_a_row(0, 1), torch.zeros(0, 2, 3), rule=OURS).tolist() == [BACKGROUND] * 2
 
 
-def test_outside_the_region_nothing_is_negative():
-    known = ((0, 1), (0, 1), (0, 20))
-    rows = match_anchors(in_a_row(0, 10, 16, 40), in_a_row(0), rule=MatchRule(least=1), known=known)
-    assert rows.tolist() == [0, BACKGROUND, IGNORED, IGNORED]
-
-
 def test_an_anchor_on_an_ignored_part_is_no_negative_but_may_be_a_positive():
     part = in_a_row(8, length=4)
     rows = match_anchors(in_a_row(0, 5, 30), in_a_row(0), rule=MatchRule(least=1), ignored=part)

@@ -21,6 +21,7 @@ from napari_weak3d.methods.boxes.merging import choose_tiles, merge_tiles
 from napari_weak3d.methods.boxes.network import BoxNetwork, make_picture
 from napari_weak3d.methods.boxes.scheme import Scheme
 from napari_weak3d.methods.boxes.splitting import split_components
+from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tile_plan import AxisTile, Shape, TilePlan
 from napari_weak3d.nn.tiles import add_tile, plan_tiles, predict_tiles, read_box, with_smaller_tiles
@@ -117,6 +118,7 @@ class Search:
     _plan: TilePlan | None = None
     _anchors: Tensor = field(default_factory=lambda: torch.zeros(0, 2, 3))
     _features: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)
+    _rois_at_once: int = _ROIS_AT_ONCE
 
     @property
     def shape(self) -> Shape:
@@ -171,7 +173,10 @@ class Search:
         return grow_components(self.maps, self.finder.witness)
 
     def find_masks(self, boxes: Tensor) -> Iterator[tuple[int, int]]:
-        """Find the masks of boxes (R, 2, 3), padded; yields how many are done, of how many."""
+        """Find the masks of boxes (R, 2, 3), padded; yields how many are done, of how many.
+
+        Where memory runs out, features are no longer kept, and then fewer masks are found at a time.
+        """
         size = 2 * self.finder.net.roi_size
         self.masks = torch.zeros(len(boxes), size, size, size)
         rois = self.pad(boxes)
@@ -183,9 +188,17 @@ class Search:
             if not len(rows):
                 continue
             features = self._features.get(number) or self._forward(tile, number)[0]
-            for part in torch.split(rows, _ROIS_AT_ONCE):
-                self.masks[part] = self._masks_of(features, rois[part] - _start_of(tile))
-                done += len(part)
+            while len(rows):
+                part = rows[: self._rois_at_once]
+                try:
+                    self.masks[part] = self._masks_of(features, rois[part] - _start_of(tile))
+                except Exception as error:
+                    if not is_out_of_memory(error) or self._rois_at_once == 1:
+                        raise
+                    self._features = {}
+                    self._rois_at_once //= 2
+                    continue
+                rows, done = rows[len(part) :], done + len(part)
                 yield done, len(rois)
 
     def pad(self, boxes: Tensor) -> Tensor:

@@ -99,8 +99,8 @@ def find_duplicates(
 ) -> NDArray[np.bool_]:
     """Find the objects most of whose mask is that of a single earlier one: the same object, or a part of it, again.
 
-    Boxes of different objects may overlap a lot, masks of one class do not; an object may lie in one of another class,
-    as a nucleus does in its cell.
+    Boxes of different objects may overlap a lot, masks do not. But an object may lie in one of another class, as a
+    nucleus does in its cell: that is the same one only if it fills most of it, too.
 
     Parameters
     ----------
@@ -109,20 +109,27 @@ def find_duplicates(
     classes
         (R,) of the objects.
     most
-        An object is a duplicate if an earlier one of its class that is none has more than this share of its voxels.
+        An object is a duplicate if an earlier one that is none has more than this share of its voxels; of another
+        class, of the voxels of both.
 
     Returns
     -------
     (R,) bool
     """
-    of_class = {each: np.zeros(shape, np.int32) for each in set(classes)}
+    owners = {each: np.zeros(shape, np.int32) for each in set(classes)}
+    sizes = np.zeros(len(rois) + 1, np.int64)
     duplicates = np.zeros(len(rois), np.bool_)
     for row, (box, here) in enumerate(draw_masks(probabilities, rois, shape=shape)):
-        inside, owners = here >= threshold, of_class[classes[row]][box]
-        counts = np.bincount(owners[inside])
-        duplicates[row] = len(counts) > 1 and counts[1:].max() > most * counts.sum()
+        inside = here >= threshold
+        size = np.count_nonzero(inside)
+        for other, of_class in owners.items():
+            shared = np.bincount(of_class[box][inside], minlength=2)
+            whole = size if other == classes[row] else size + sizes[: len(shared)] - shared
+            duplicates[row] |= bool((shared > most * whole)[1:].any())
         if not duplicates[row]:
-            owners[inside & (owners == 0)] = row + 1
+            sizes[row + 1] = size
+            own = owners[classes[row]][box]
+            own[inside & (own == 0)] = row + 1
     return duplicates
 
 

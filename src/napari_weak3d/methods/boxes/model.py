@@ -79,7 +79,8 @@ class BoxesModel:
         Raises
         ------
         AnnotationError
-            There are no boxes, one is flat or lies outside of volume or region, or masks do not fit their boxes.
+            There are no boxes, none lies in the region, one is flat or outside of the volume, or masks do not fit
+            their boxes.
         """
         check_drawn(samples)
         stored = None if start is None else start.stored

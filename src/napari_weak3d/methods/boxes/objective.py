@@ -44,11 +44,13 @@ _FOLLOWING = 0.1
 
 @dataclass(frozen=True, eq=False)
 class _Matched:
-    """A patch's true boxes (K, 2, 3), their rows (K,) in the patch's truth, the anchors that tell them, and targets."""
+    """A patch's true boxes (K, 2, 3), their rows (K,) in the patch's truth, which of them each anchor tells (A,), and
+    targets.
+    """
 
     boxes: Tensor
     rows: Tensor
-    anchors: Tensor
+    owners: Tensor
     targets: AnchorTargets
 
 
@@ -190,10 +192,10 @@ class Objective:
         truth = self.batch.truth[number]
         masked = truth.given.to(anchors.device)[matched.rows].nonzero()[:, 0]
         jittered = jitter_boxes(matched.boxes[masked], share=self.config.roi_jitter, rng=self.rng)
-        telling = [self._draw_telling(matched.anchors, int(row)) for row in masked]
+        telling = [self._draw_telling(matched.owners, int(row)) for row in masked]
         found = torch.tensor([at for at in telling if at >= 0], dtype=torch.int64, device=anchors.device)
         decoded = decode(out.offsets[number][found].detach(), anchors[found])
-        owners = torch.cat([masked, matched.anchors[found]])
+        owners = torch.cat([masked, matched.owners[found]])
         ids = truth.ids.to(anchors.device)[matched.rows[owners]]
         return torch.cat([jittered, decoded]), ids, torch.full_like(ids, number)
 

@@ -12,7 +12,6 @@ from napari_weak3d.methods.boxes.coding import encode
 from napari_weak3d.methods.boxes.geometry import (
     box_iou,
     clip_boxes,
-    find_centres,
     intersect_volumes,
     measure_volumes,
 )
@@ -104,7 +103,6 @@ def match_anchors(
     *,
     rule: MatchRule,
     ignored: Tensor | None = None,
-    known: Region | None = None,
 ) -> Tensor:
     """Give every anchor the true box that it is to tell.
 
@@ -120,8 +118,6 @@ def match_anchors(
         ``PAPER_RULE``, or ours.
     ignored
         (M, 2, 3): parts of objects that are not learned; an anchor that lies on one is no negative.
-    known
-        Where all objects are boxed: anchors centred outside are no negatives.
 
     Returns
     -------
@@ -134,10 +130,6 @@ def match_anchors(
     rows = torch.full((len(anchors),), BACKGROUND, device=anchors.device)
     if ignored is not None and len(ignored):
         rows[_lie_on(anchors, ignored, share=rule.ignored)] = IGNORED
-    if known is not None:
-        low, high = anchors.new_tensor(known).unbind(1)
-        centres = find_centres(anchors)
-        rows[~((centres >= low) & (centres < high)).all(dim=1)] = IGNORED
     if len(truth) == 0 or len(anchors) == 0:
         return rows
     iou = box_iou(anchors, truth)
