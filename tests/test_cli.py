@@ -101,7 +101,9 @@ def test_weakened_boxes_are_tight_and_a_fraction_has_masks(folder):
 
 
 def test_labels_whose_file_has_a_spacing_that_cannot_be_are_weakened_and_scored(folder, capsys):
-    tifffile.imwrite("odd.tif", read_labels("truth.tif").astype(np.uint8), imagej=True, metadata={"spacing": -2})
+    tifffile.imwrite(
+        "odd.tif", read_labels("truth.tif").astype(np.uint8), imagej=True, metadata={"axes": "ZYX", "spacing": -2}
+    )
     for to, out in (("slices", "paint.tif"), ("boxes", "boxes.csv")):
         assert run(f"weaken odd.tif --to {to} --out {out}") == 0
     assert run("evaluate odd.tif truth.tif --json") == 0
