@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
@@ -86,7 +85,8 @@ def segment_volume(
     else:
         looked_for = search.find_masks(found.boxes)
         if stopped:
-            deque(looked_for, maxlen=0)  # of what was found, without a word more
+            for _ in looked_for:  # of what was found, without a word more
+                pass
         else:
             stopped = yield from _go_through(looked_for, half=1, message=lambda: "finding masks")
         masks = search.masks
@@ -130,7 +130,8 @@ def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArra
     found = search.merge()
     if search.splits:
         told = search.tell_by_anchors()
-        deque(search.find_masks(told.boxes), maxlen=0)
+        for _ in search.find_masks(told.boxes):
+            pass
         found = _split(told, search)
     if search.labels is not None:
         return search.labels, round_boxes(found.boxes, shape=search.shape)
