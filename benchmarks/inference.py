@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from math import prod
@@ -23,6 +23,7 @@ from napari_weak3d.config import Device
 from napari_weak3d.methods.slices.config import SlicesConfig
 from napari_weak3d.methods.slices.ensemble import OVERLAP, Ensemble, build_net, view_volume
 from napari_weak3d.nn.device import pick_device, precision_for
+from napari_weak3d.nn.folding import fold_norms
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.nn.tile_plan import TilePlan
@@ -34,6 +35,8 @@ Shape: TypeAlias = tuple[int, int, int]
 
 INFERENCE_SHAPE: Shape = (64, 512, 512)
 FLOOR, MONAI = "bare forward passes", "MONAI sliding window"
+FOLDED = "bare forward passes, norms folded"
+"""What is left of the floor once nothing but convolutions is computed, as ours does."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,10 @@ def describe_way(way: Way, seconds: list[float], *, floor: list[float]) -> dict[
 def plan_ways(ensemble: Ensemble, source: SlabView, *, plan: TilePlan) -> dict[str, Way]:
     """List the ways; MONAI's only where it is installed."""
     n_channels = source.shape[0]
+    folded = replace(ensemble, nets=[fold_norms(net) for net in ensemble.nets])
     ways = {
         FLOOR: Way(partial(run_floor, ensemble, n_channels, plan=plan, n_tiles=len(plan)), len(plan), plan.tile),
+        FOLDED: Way(partial(run_floor, folded, n_channels, plan=plan, n_tiles=len(plan)), len(plan), plan.tile),
         OURS: Way(partial(run_ours, ensemble, source), len(plan), plan.tile),
     }
     if find_spec("monai") is None:

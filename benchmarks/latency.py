@@ -54,7 +54,7 @@ def main() -> None:
             record.put(state, kind, value=value | found["meanwhile"][state][kind])
             rows.append([kind, state, *(f"{value[name]:.3f}" for name in ("median", "p95", "max", "over 0.1 s"))])
     record.put("window", value=found["window"])
-    record.put("training", value=found["training"])
+    record.put("job", value=found["training"])
     print(", ".join(f"{name} {seconds:.2f}" for name, seconds in found["training"].items()))
     print(markdown(["mouse", "meanwhile", "median (s)", "95 %", "max", "share over 0.1 s"], sorted(rows)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from napari_weak3d.methods.centroids.config import CentroidsConfig
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND, INSIDE, N_CLASSES
 from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.scheme import Scheme
+from napari_weak3d.nn.folding import fold_norms
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.tiles import plan_tiles, predict_volume
 from napari_weak3d.nn.unet3d import Triple, UNet3D
@@ -98,7 +99,8 @@ class Pair:
         z, y, x = (max(1, round(self.config.tile * min(spacing) / along)) for along in spacing)
         shared = [max(2, round(_OVERLAP_VOX * min(spacing) / along)) for along in spacing]
         planner = partial(plan_tiles, overlap=(shared[0], shared[1], shared[2]), multiple=multiple)
-        return predict_volume(self._forward, image, out=out, planner=planner, tile=(z, y, x), on_shrink=on_shrink)
+        ready = replace(self, centre=fold_norms(self.centre), mask=None if self.mask is None else fold_norms(self.mask))
+        return predict_volume(ready._forward, image, out=out, planner=planner, tile=(z, y, x), on_shrink=on_shrink)
 
     def part_around(
         self, region: Region | None, *, shape: tuple[int, int, int], look: CellLook, spacing: Spacing

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_weak3d.methods.slices.config import Network, SlicesConfig
 from napari_weak3d.methods.slices.scheme import Scheme
+from napari_weak3d.nn.folding import fold_norms, mirror_kernels
 from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.member import Compute
 from napari_weak3d.nn.paper_unet import PaperUNet, gather_statistics, valid_input_shape
@@ -56,10 +57,9 @@ class Ensemble:
     Attributes
     ----------
     nets
-        In evaluation mode, on ``compute.device``.
+        In evaluation mode, on ``compute.device``; not changed.
     freezes
-        Whether the paper's network is to normalise all tiles of a volume by the same statistics. They stay in ``nets``,
-        which have to be there for this only.
+        Whether the paper's network is to normalise all tiles of a volume by the same statistics.
     """
 
     nets: Sequence[nn.Module]
@@ -88,33 +88,37 @@ class Ensemble:
             Tiles; first those that statistics are gathered from, if they are.
         """
         planner, tile = self._planner(), self._tile(view.shape[1:])
-        if self.freezes and self.config.network is Network.PAPER:
+        nets = [mirror_kernels(net, _mirrored_axes(number)) for number, net in enumerate(self.nets)]
+        if self.config.network is not Network.PAPER:
+            nets = [fold_norms(net) for net in nets]
+        elif self.freezes:
             yield from with_smaller_tiles(
-                lambda plan, _: self._gather(view, plan),
+                lambda plan, _: self._gather(nets, view, plan),
                 view.shape[1:],
                 planner=planner,
                 tile=tile,
                 on_shrink=on_shrink,
             )
-        yield from predict_volume(self._forward, view, out=out, planner=planner, tile=tile, on_shrink=on_shrink)
+        forward = partial(self._forward, nets)
+        yield from predict_volume(forward, view, out=out, planner=planner, tile=tile, on_shrink=on_shrink)
 
     def plan(self, shape: tuple[int, int, int]) -> TilePlan:
         """Plan the tiles of a volume of ``shape``, the stack axis first, as :meth:`predict` has them."""
         plan: TilePlan = self._planner()(shape, tile=self._tile(shape))
         return plan
 
-    def _gather(self, view: Any, plan: TilePlan) -> Iterator[tuple[int, int]]:
-        """Freeze each network's statistics to those of all tiles, as it sees them."""
-        total = len(self.nets) * len(plan)
-        for number, net in enumerate(self.nets):
-            for done in gather_statistics(net, self._read_tiles(view, plan, number=number)):
+    def _gather(self, nets: Sequence[nn.Module], view: Any, plan: TilePlan) -> Iterator[tuple[int, int]]:
+        """Freeze each network's statistics to those of all tiles."""
+        total = len(nets) * len(plan)
+        for number, net in enumerate(nets):
+            for done in gather_statistics(net, self._read_tiles(view, plan)):
                 yield number * len(plan) + done, total
 
-    def _read_tiles(self, view: Any, plan: TilePlan, *, number: int) -> Iterator[Tensor]:
+    def _read_tiles(self, view: Any, plan: TilePlan) -> Iterator[Tensor]:
         box = np.empty((view.shape[0], *plan.tile), np.float32)
         for tile in plan:
             read_box(view, [axis.start for axis in tile], out=box)
-            yield self.compute.to_device(torch.from_numpy(box)[None]).flip(_mirrored_axes(number))
+            yield self.compute.to_device(torch.from_numpy(box)[None])
 
     def n_outputs(self) -> int:
         """K + E."""
@@ -133,26 +137,23 @@ class Ensemble:
         side_y, side_x = min(self.config.tile, shape[1]), min(self.config.tile, shape[2])
         return max(1, min(shape[0], _TILE_PIXELS // (side_y * side_x))), self.config.tile, self.config.tile
 
-    def _forward(self, tile: Tensor) -> Tensor:
-        """(B, C, Z, Y, X) -> (B, K + E, Z, Y, X): means of probabilities and maps.
-
-        Each network sees the tile mirrored in another way: what depends on the side it is seen from averages out, at
-        no further cost.
-        """
+    def _forward(self, nets: Sequence[nn.Module], tile: Tensor) -> Tensor:
+        """(B, C, Z, Y, X) -> (B, K + E, Z, Y, X): means of the networks' probabilities and maps."""
         image = self.compute.to_input(tile)
         total: Tensor | None = None
-        for number, net in enumerate(self.nets):
-            mirrored = _mirrored_axes(number)
+        for net in nets:
             with self.compute.autocast():
-                logits = net(image.flip(mirrored) if mirrored else image)  # keeps the layout
-            logits = logits.float().flip(mirrored)
+                logits = net(image).float()
             classes, maps = logits.split([self.scheme.n_classes, self.scheme.n_maps], dim=1)
             scores = torch.cat([classes.softmax(1), maps.sigmoid()], dim=1)
             total = scores if total is None else total + scores
         assert total is not None
-        return total / len(self.nets)
+        return total / len(nets)
 
 
 def _mirrored_axes(number: int) -> list[int]:
-    """Along which axes of (B, C, Z, Y, X) a network sees tiles mirrored."""
-    return [axis for bit, axis in ((1, 3), (2, 4)) if number & bit]
+    """Along which axes, counted from the last, a network is to see the volume mirrored.
+
+    What depends on the side it is seen from averages out over networks, at no further cost.
+    """
+    return [axis for bit, axis in ((1, -2), (2, -1)) if number & bit]
