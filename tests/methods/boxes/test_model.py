@@ -249,6 +249,9 @@ def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish
     assert progress[-1].step == 8
     assert not (folder / "resume.safetensors").exists()
     assert len((folder / "log.csv").read_text().splitlines()) == 1 + 8
+    straight = tmp_path / "straight"
+    finish(BoxesModel.fit([sample], config=config(steps=8), folder=straight))
+    assert (folder / "weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()
 
 
 @pytest.mark.slow

@@ -261,6 +261,15 @@ class Learner:
         self._hold_out()
         self.learn(without_held_out=self.calibration is None)
 
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on from here, flat, by name."""
+        return {**self.member.state(), "usual_positives": torch.tensor(self._usual_positives)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.member.load_state(state)
+        self._usual_positives = float(state["usual_positives"])
+
     def save(self, fraction: float) -> None:
         """Write a checkpoint."""
         self.fraction = fraction

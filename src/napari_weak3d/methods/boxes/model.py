@@ -245,7 +245,7 @@ class _Saver:
                 "volumes": [sample.volume.name for sample in learner.samples],
                 "torch": torch.__version__,
             },
-            resume=None if learner.fraction >= 1 else learner.member.state(),
+            resume=None if learner.fraction >= 1 else learner.state(),
             fraction=learner.fraction,
         )
         make_folder(self._folder)
