@@ -13,7 +13,7 @@ from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.holding_out import (
     HIGHEST,
     THRESHOLDS,
-    USUAL,
+    USUAL_SCORE,
     Scored,
     Sighting,
     choose_calibration,
@@ -111,9 +111,9 @@ def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_lit
     sharp = np.exp(-(((THRESHOLDS - 0.2) / 0.05) ** 2))
     assert choose_threshold([(sharp, 100)]) == pytest.approx(0.2, abs=0.03)
     flat = np.full(len(THRESHOLDS), 0.9)
-    assert choose_threshold([(flat, 100)]) == pytest.approx(USUAL, abs=0.03)
-    assert choose_threshold([(0.1 * sharp, 100)]) == USUAL
-    assert choose_threshold([(sharp, 0)]) == USUAL
+    assert choose_threshold([(flat, 100)]) == pytest.approx(USUAL_SCORE, abs=0.03)
+    assert choose_threshold([(0.1 * sharp, 100)]) == USUAL_SCORE
+    assert choose_threshold([(sharp, 0)]) == USUAL_SCORE
 
 
 def test_the_threshold_is_never_so_high_that_objects_of_other_volumes_are_lost():

@@ -11,7 +11,9 @@ from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
 from napari_weak3d.messages import Stop
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.model import BoxesModel
-from napari_weak3d.metrics import box_scores, instance_scores
+from napari_weak3d.methods.boxes.segmenting import find_objects
+from napari_weak3d.methods.boxes.volumes import view_volume
+from napari_weak3d.metrics import box_scores, compact_ids, instance_scores
 from napari_weak3d.samples import draw_boxes, make_blobs
 from napari_weak3d.types import Boxes, Sample, Volume
 
@@ -150,6 +152,19 @@ def test_the_boxes_of_a_volume_of_the_training_are_its_objects(trained, finish, 
     _, without = finish(model.predict(sample.volume, settings={"use_boxes": False, "objects_from": "boxes"}))
     assert all(model.score_threshold <= row.score < 1 for row in without.objects)
     assert without.least_score == model.score_threshold
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objects_from", "threshold"), [("boxes", 0.01), ("voxels", 0.1)])
+def test_a_look_at_a_volume_shows_what_segmenting_it_gives(objects_from, threshold, trained, finish, sample):
+    model = BoxesModel.load(trained)
+    settings = {"use_boxes": False, "objects_from": objects_from, "score_threshold": threshold}
+    _, prediction = finish(model.predict(sample.volume, settings=settings))
+    finder = model._finder(model.stored.config.for_segmenting(settings))
+    labels, boxes = find_objects(finder, view_volume(sample.volume).image, spacing=sample.volume.spacing)
+    assert prediction.labels.any()
+    np.testing.assert_array_equal(compact_ids(labels)[0], prediction.labels)
+    assert len(boxes) >= len(prediction.objects)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from napari_weak3d.methods.boxes.detections import Detections, read_detections
 from napari_weak3d.methods.boxes.geometry import find_centres, measure_sizes, pad_boxes
 from napari_weak3d.methods.boxes.merging import choose_tiles, merge_tiles
 from napari_weak3d.methods.boxes.network import BoxNetwork, make_picture
-from napari_weak3d.methods.boxes.scheme import Scheme
+from napari_weak3d.methods.boxes.scheme import USUAL_SCORE, Calibration, Scheme
 from napari_weak3d.methods.boxes.splitting import split_components
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.member import Compute
@@ -55,6 +55,8 @@ class Finder:
         The network and how it runs.
     has_masks
         Whether masks are to be found.
+    threshold
+        Least score of an object.
     rule
         Objects are the components of voxel maps that this makes; None: they are told from anchors.
     splitting
@@ -69,9 +71,36 @@ class Finder:
     scheme: Scheme
     config: BoxesConfig
     has_masks: bool
+    threshold: float = USUAL_SCORE
     rule: Rule | None = None
     splitting: float | None = None
     witness: Rule | None = None
+
+    @classmethod
+    def calibrated(
+        cls,
+        net: BoxNetwork,
+        compute: Compute,
+        scheme: Scheme,
+        config: BoxesConfig,
+        *,
+        has_masks: bool,
+        calibration: Calibration | None,
+    ) -> Finder:
+        """Find as held-out boxes decided and the settings say; by anchors alone as long as nothing was decided."""
+        if calibration is None:
+            return cls(net, compute, scheme, config, has_masks, config.score_threshold or USUAL_SCORE)
+        return cls(
+            net,
+            compute,
+            scheme,
+            config,
+            has_masks,
+            config.score_threshold or calibration.pick_threshold(config.objects_from),
+            rule=calibration.pick_rule(config.objects_from),
+            splitting=calibration.score_threshold if calibration.splits else None,
+            witness=calibration.pick_witness(config.objects_from),
+        )
 
     @property
     def suppress_iou(self) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.geometry import box_iou
-from napari_weak3d.methods.boxes.scheme import Calibration
+from napari_weak3d.methods.boxes.scheme import USUAL_SCORE, Calibration
 from napari_weak3d.methods.boxes.volumes import Annotated, have_centres_in
 from napari_weak3d.types import Region
 
@@ -27,8 +27,6 @@ IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Boxes fit where F1 is good for all of these (ours)."""
 _USUAL_IOU = IOUS.index(0.4)
 """Detection F1 is at this one (Zhao et al. 2018)."""
-USUAL = 0.4
-"""Threshold as long as nothing is known (ours)."""
 HIGHEST = 0.5
 """Threshold that is chosen at most (ours): objects that were learned from have higher scores than those of others, of
 which a higher threshold loses many (measured)."""
@@ -191,9 +189,9 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     """
     told = [f1 for f1, count in curves if count and f1.max() >= _TRUSTED]
     if not told:
-        return USUAL
+        return USUAL_SCORE
     smooth = np.convolve(np.pad(np.mean(told, axis=0), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-    cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL)
+    cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL_SCORE)
     low_enough = THRESHOLDS <= HIGHEST + 1e-9
     return float(THRESHOLDS[int(np.argmax(np.where(low_enough, smooth - cost, -np.inf)))])
 

@@ -21,7 +21,7 @@ from napari_weak3d.methods.boxes.drawing import (
     make_lesson,
 )
 from napari_weak3d.methods.boxes.finding import Finder
-from napari_weak3d.methods.boxes.holding_out import USUAL, Sighting, Split, choose_held_out
+from napari_weak3d.methods.boxes.holding_out import Sighting, Split, choose_held_out
 from napari_weak3d.methods.boxes.network import BoxNetwork
 from napari_weak3d.methods.boxes.objective import Objective
 from napari_weak3d.methods.boxes.previewing import preview_slice
@@ -194,11 +194,6 @@ class Learner:
     # ---- what the loop asks for
 
     @property
-    def score_threshold(self) -> float:
-        """Least score of an object, as far as is known now."""
-        return USUAL if self.calibration is None else self.calibration.score_threshold
-
-    @property
     def has_masks(self) -> bool:
         """Whether shapes are learned, not only boxes."""
         return any(bool(each.has_mask.any()) for each in self.annotated)
@@ -218,11 +213,24 @@ class Learner:
         return float(np.median(sizes[sizes > 0]))
 
     def finder(self) -> Finder:
-        """Give the network as it is now, to find objects with."""
+        """Give the network as it is now, to find objects with as a model would."""
+        return Finder.calibrated(
+            self._snapshot(),
+            self.compute,
+            self.scheme,
+            self.config,
+            has_masks=self.has_masks,
+            calibration=self.calibration,
+        )
+
+    def plain_finder(self) -> Finder:
+        """Give the network as it is now, to see what anchors tell, and what voxel maps do; for no masks."""
+        return Finder(self._snapshot(), self.compute, self.scheme, self.config, has_masks=False)
+
+    def _snapshot(self) -> BoxNetwork:
         net = self.member.snapshot()
         assert isinstance(net, BoxNetwork)
-        rule = None if self.calibration is None else self.calibration.pick_rule(self.config.objects_from)
-        return Finder(net, self.compute, self.scheme, self.config, has_masks=self.has_masks, rule=rule)
+        return net
 
     def show(self, where: SliceIndex, *, sample: int) -> Preview:
         """Predict one slice with what there is; beyond the volume, the nearest slice there is."""
@@ -233,7 +241,6 @@ class Learner:
             (axis, index),
             finder=self.finder(),
             spacing=annotated.spacing,
-            threshold=self.score_threshold,
             sample=sample,
         )
 

@@ -12,13 +12,11 @@ from napari_weak3d.errors import ModelError, VolumeError
 from napari_weak3d.io.annotations import check_drawn
 from napari_weak3d.io.atomic import all_or_none
 from napari_weak3d.messages import Command
-from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.finding import Finder
-from napari_weak3d.methods.boxes.holding_out import USUAL
 from napari_weak3d.methods.boxes.learner import Learner, build_net
 from napari_weak3d.methods.boxes.phases import train
-from napari_weak3d.methods.boxes.scheme import KnownBoxes
+from napari_weak3d.methods.boxes.scheme import USUAL_SCORE, KnownBoxes
 from napari_weak3d.methods.boxes.segmenting import segment_volume
 from napari_weak3d.methods.boxes.starting import go_on, make_scheme
 from napari_weak3d.methods.boxes.storage import Stored, read_model, write_drawn, write_model
@@ -141,23 +139,14 @@ class BoxesModel:
             yield from segment_volume(
                 self._finder(config),
                 volume,
-                threshold=config.score_threshold or self._usual_threshold(config),
                 known=self._find_known(volume, annotated) if config.use_boxes else None,
             )
         )
 
-    def _usual_threshold(self, config: BoxesConfig) -> float:
-        rule = self._pick_rule(config)
-        return self.score_threshold if rule is None else rule.inside
-
-    def _pick_rule(self, config: BoxesConfig) -> Rule | None:
-        calibration = self.stored.calibration
-        return None if calibration is None else calibration.pick_rule(config.objects_from)
-
     @property
     def score_threshold(self) -> float:
         """Least score of an object, unless the settings say otherwise."""
-        return USUAL if self.stored.calibration is None else self.stored.calibration.score_threshold
+        return USUAL_SCORE if self.stored.calibration is None else self.stored.calibration.score_threshold
 
     def suggest(self, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
         """Say which slices to look at next, best first: through the boxes of :meth:`suggest_boxes`."""
@@ -199,16 +188,13 @@ class BoxesModel:
             raise ModelError(f"the model's weights do not fit its network: {error}", where="weights") from None
         compute = Compute(device, precision_for(device))
         net.to(device, memory_format=compute.precision.memory_format).eval().requires_grad_(False)  # type: ignore[call-overload]  # not in torch's stubs
-        calibration = self.stored.calibration
-        return Finder(
+        return Finder.calibrated(
             net,
             compute,
             self.stored.scheme,
             config,
             has_masks=self.stored.has_masks,
-            rule=self._pick_rule(config),
-            splitting=calibration.score_threshold if calibration is not None and calibration.splits else None,
-            witness=None if calibration is None else calibration.pick_witness(config.objects_from),
+            calibration=self.stored.calibration,
         )
 
 

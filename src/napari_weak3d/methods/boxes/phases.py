@@ -96,7 +96,7 @@ def _complete(learner: Learner, budget: Budget) -> Job:
     if not learner.completes or sum(spent) + sum(spent[-1:]) > _MOST_COMPLETING:
         return False
     began, before = budget.fraction, learner.notice
-    finder = replace(learner.finder(), has_masks=False, rule=None)
+    finder = learner.plain_finder()
     shown: list[Shown] = []
     for each in annotated:
         search, low = _look_around(learner, finder, each, shorten(each.known, most=_COMPLETED_VOXELS // len(annotated)))
@@ -167,7 +167,7 @@ def _search(
     learner: Learner, budget: Budget, regions: Sequence[Region | None], *, message: str
 ) -> Generator[Progress, Command | None, Sighting | None]:
     """Look for the boxes of a region of each volume, in all ways; takes commands between tiles. None after Stop."""
-    finder = replace(learner.finder(), has_masks=False, rule=None)  # of masks nothing need be kept
+    finder = learner.plain_finder()
     by_anchors: list[Scored] = []
     shown: list[tuple[Shown, Region]] = []
     before = learner.notice

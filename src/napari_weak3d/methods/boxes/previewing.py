@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.methods.boxes.finding import Finder, Search
+from napari_weak3d.methods.boxes.finding import Finder
 from napari_weak3d.methods.boxes.segmenting import find_objects
 from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.types import Preview, SliceIndex, Spacing
@@ -14,9 +14,7 @@ _REACH = 1.0
 """Larger objects to each side of the slice that are looked at: what crosses it is seen whole."""
 
 
-def preview_slice(
-    view: SlabView, where: SliceIndex, *, finder: Finder, spacing: Spacing, threshold: float, sample: int
-) -> Preview:
+def preview_slice(view: SlabView, where: SliceIndex, *, finder: Finder, spacing: Spacing, sample: int) -> Preview:
     """Predict one slice, from the part of the volume that says something of it."""
     axis, index = where
     reach = max(2, round(_REACH * finder.scheme.largest[axis]))
@@ -24,8 +22,7 @@ def preview_slice(
     high = min(size, index + reach + 1)
     cut = [slice(None)] * 4
     cut[1 + axis] = slice(low, high)
-    search = Search(finder, view.image[tuple(cut)], spacing, threshold)
-    labels, boxes = find_objects(search, threshold=threshold)
+    labels, boxes = find_objects(finder, view.image[tuple(cut)], spacing=spacing)
     boxes[:, :, axis] += low
     whole = find_whole(boxes, where, part=(low, high), size=size)
     return Preview(where, np.ascontiguousarray(labels.take(index - low, axis=axis)), sample, boxes[whole])

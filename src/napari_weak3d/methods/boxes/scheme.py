@@ -71,6 +71,10 @@ class Scheme:
         return np.array([each.value for each in self.classes], np.int32)
 
 
+USUAL_SCORE = 0.4
+"""Least score of an object as long as nothing is known (ours)."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What held-out boxes decided.
@@ -99,6 +103,11 @@ class Calibration:
         """Give the rule that objects are made by; None: they are told from anchors."""
         wanted = self.from_voxels if objects_from is ObjectsFrom.AUTO else objects_from is ObjectsFrom.VOXELS
         return self.rule if wanted else None
+
+    def pick_threshold(self, objects_from: ObjectsFrom) -> float:
+        """Give the least score of an object."""
+        rule = self.pick_rule(objects_from)
+        return self.score_threshold if rule is None else rule.inside
 
     def pick_witness(self, objects_from: ObjectsFrom) -> Rule | None:
         """Give the rule of the components that bear witness of faint boxes; None: objects are told from them alone."""

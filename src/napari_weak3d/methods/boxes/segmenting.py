@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,12 @@ from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.guessing import guess_masks
 from napari_weak3d.methods.boxes.knowing import add_known, tell_unknown
-from napari_weak3d.methods.boxes.masks import paste_masks
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
 from napari_weak3d.methods.boxes.settling import Objects, settle, take_components
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
 from napari_weak3d.nn.voxels import compare_voxels
-from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Volume
+from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Spacing, Volume
 
 _ALIKE = 2.0
 """Voxels that differ more than this from those of training are worth a word: things look other than learned (ours)."""
@@ -40,14 +40,12 @@ _ABOVE_HALF = np.nextafter(np.float16(0.5), np.float16(1))
 
 
 def segment_volume(
-    finder: Finder, volume: Volume, *, threshold: float, known: KnownBoxes | None
+    finder: Finder, volume: Volume, *, known: KnownBoxes | None
 ) -> Generator[Progress, Command | None, Prediction]:
     """Segment a volume.
 
     Parameters
     ----------
-    threshold
-        Least score of an object.
     known
         What is known of this very volume, or None.
 
@@ -56,14 +54,49 @@ def segment_volume(
     Progress
         Per tile, then per some objects. Send Stop to end early: tiles that were not searched have no objects.
     """
-    view = view_volume(volume)
     scheme, notices, notes = finder.scheme, ["finding boxes"], []
     if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
         notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
         notices.append(f"finding boxes; {notes[-1]}")
-    least_score = _FAINT * min(threshold, finder.splitting or threshold)
-    search = Search(finder, view, volume.spacing, least_score, notices.append)
-    stopped = yield from _go_through(search.find_boxes(), half=0, message=lambda: notices[-1])
+    search = _begin(finder, view_volume(volume), spacing=volume.spacing, on_shrink=notices.append)
+    objects, said = yield from _find(search, known=known, message=lambda: notices[-1])
+    return replace(_make_prediction(objects, finder=finder, notes=(*notes, *said)), least_score=finder.threshold)
+
+
+def find_objects(
+    finder: Finder, image: NDArray[np.float32], *, spacing: Spacing
+) -> tuple[IntLabels, NDArray[np.int64]]:
+    """Find the objects of a volume or of a part of one, (C, Z, Y, X) normalised, for a look at it.
+
+    Returns
+    -------
+    Labels (Z, Y, X) int32, and boxes (N, 2, 3) in whole voxels: row + 1 is the label.
+    """
+    objects, _ = _follow(_find(_begin(finder, image, spacing=spacing), known=None, message=str))
+    return objects.labels, round_boxes(objects.found.boxes, shape=objects.labels.shape)
+
+
+def _begin(finder: Finder, image: Any, *, spacing: Spacing, on_shrink: Callable[[str], None] | None = None) -> Search:
+    least_score = _FAINT * min(finder.threshold, finder.splitting or finder.threshold)
+    return Search(finder, image, spacing, least_score, on_shrink)
+
+
+def _follow(job: Generator[Progress, Command | None, tuple[Objects, list[str]]]) -> tuple[Objects, list[str]]:
+    """Do all of a job at once."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result: tuple[Objects, list[str]] = end.value
+            return result
+
+
+def _find(
+    search: Search, *, known: KnownBoxes | None, message: Callable[[], str]
+) -> Generator[Progress, Command | None, tuple[Objects, list[str]]]:
+    """Find the objects of what is searched; gives them and what is to be said of them."""
+    finder, notes = search.finder, []
+    stopped = yield from _go_through(search.find_boxes(), half=0, message=message)
     found = search.merge()
     if search.splits and not stopped:
         told = search.tell_by_anchors()
@@ -71,12 +104,10 @@ def segment_volume(
         found = _split(told, search)
     drawn = None if known is None or stopped else known.boxes
     if search.labels is not None and drawn is None:
-        objects = take_components(found, search, threshold=threshold)
-        notes += [_STOPPED] if stopped else []
-        return replace(_make_prediction(objects, finder=finder, notes=tuple(notes)), least_score=threshold)
+        return take_components(found, search), [_STOPPED] if stopped else []
     if known is not None and drawn is not None:
-        found = add_known(found, known, scheme=scheme, suppress_iou=finder.suppress_iou)
-        notes += tell_unknown(known, scheme=scheme)
+        found = add_known(found, known, scheme=finder.scheme, suppress_iou=finder.suppress_iou)
+        notes += tell_unknown(known, scheme=finder.scheme)
     if not finder.has_masks:
         masks = _guess(search, found.boxes)
         notes.append(_GUESSED)
@@ -91,12 +122,10 @@ def segment_volume(
             stopped = yield from _go_through(looked_for, half=1, message=lambda: "finding masks")
         masks = search.masks
         notes += [] if drawn is None or stopped else _guess_unseen(masks, found.boxes, search, drawn=drawn)
-    objects = settle(found, masks, search, threshold=threshold, drawn=drawn, components=search.witness())
+    objects = settle(found, masks, search, threshold=finder.threshold, drawn=drawn, components=search.witness())
     if n_lost := count_lost(objects.labels, n_drawn=0 if drawn is None else len(drawn.corners)):
         notes.append(_LOST.format(n=n_lost))
-    if stopped:
-        notes.append(_STOPPED)
-    return replace(_make_prediction(objects, finder=finder, notes=tuple(notes)), least_score=threshold)
+    return objects, [*notes, _STOPPED] if stopped else notes
 
 
 def _split(told: Detections, search: Search) -> Detections:
@@ -116,35 +145,6 @@ def _go_through(
         if isinstance((yield Progress(half * total + done, 2 * total, message())), Stop):
             return True
     return False
-
-
-def find_objects(search: Search, *, threshold: float) -> tuple[IntLabels, NDArray[np.int64]]:
-    """Find the objects of a volume or of a part of one, for a look at it.
-
-    Returns
-    -------
-    Labels (Z, Y, X) int32, and boxes (N, 2, 3) in whole voxels, the surest first: row + 1 is the label.
-    """
-    for _ in search.find_boxes():
-        pass
-    found = search.merge()
-    if search.splits:
-        told = search.tell_by_anchors()
-        for _ in search.find_masks(told.boxes):
-            pass
-        found = _split(told, search)
-    if search.labels is not None:
-        return search.labels, round_boxes(found.boxes, shape=search.shape)
-    sure = found.take(found.scores >= threshold)
-    if search.finder.has_masks:
-        for _ in search.find_masks(sure.boxes):
-            pass
-        masks = search.masks
-    else:
-        masks = _guess(search, sure.boxes)
-    cut = search.finder.config.mask_threshold
-    labels = paste_masks(masks, search.pad(sure.boxes), shape=search.shape, threshold=cut).labels
-    return labels, round_boxes(sure.boxes, shape=search.shape)
 
 
 def _guess(search: Search, boxes: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def settle(
     return Objects(found.take(sure), labels, pasted.probability, _entropy(expected), cut)
 
 
-def take_components(found: Detections, search: Search, *, threshold: float) -> Objects:
+def take_components(found: Detections, search: Search) -> Objects:
     """Let the components that a search found be the objects, those of at least a score.
 
     Parameters
@@ -104,7 +104,7 @@ def take_components(found: Detections, search: Search, *, threshold: float) -> O
     """
     assert search.labels is not None
     assert search.maps is not None
-    sure = found.scores >= threshold
+    sure = found.scores >= search.finder.threshold
     numbers = np.zeros(len(found) + 1, np.int32)
     numbers[1:][sure.numpy()] = np.arange(1, int(sure.sum()) + 1)
     assert search.finder.rule is not None
