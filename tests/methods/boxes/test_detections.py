@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from napari_weak3d.methods.boxes.coding import encode
@@ -19,6 +20,17 @@ def test_no_more_than_the_best_are_read():
     logits = torch.tensor([[0.0, 1], [0, 3], [0, 2]])
     found = read_detections(logits, torch.zeros(3, 6), anchors=ANCHORS, least_score=0, most=2)
     torch.testing.assert_close(found.boxes, ANCHORS[[1, 2]])
+
+
+def test_an_object_that_a_hundred_thousand_anchors_tell_crowds_out_no_other():
+    crowd, faint = 100_000, 0.2
+    anchors = torch.cat([ANCHORS[:1].expand(crowd, 2, 3), ANCHORS[1:2]])
+    logits = torch.tensor([[0.0, 3]]).repeat(crowd + 1, 1)
+    logits[-1] = torch.tensor([1 - faint, faint]).log()
+    found = read_detections(logits, torch.zeros(crowd + 1, 6), anchors=anchors, least_score=0.1)
+    left = found.suppressed(threshold=0.3)
+    torch.testing.assert_close(left.boxes, ANCHORS[:2])
+    assert left.scores[1].item() == pytest.approx(faint)
 
 
 def test_parts_behind_each_other_can_be_taken_apart_again():

@@ -47,7 +47,7 @@ def concatenate(parts: Sequence[Detections]) -> Detections:
 
 @torch.no_grad()
 def read_detections(
-    logits: Tensor, offsets: Tensor, *, anchors: Tensor, least_score: float, most: int = 10_000
+    logits: Tensor, offsets: Tensor, *, anchors: Tensor, least_score: float, most: int = 1_000_000
 ) -> Detections:
     """Read boxes from what the anchors of one image say.
 
@@ -60,7 +60,8 @@ def read_detections(
     least_score
         Least probability of a class; an anchor tells at most one box, of its most probable class.
     most
-        Boxes to keep, the best ones: before it is trained, a network may see one at every anchor.
+        Boxes to keep, the best ones: before it is trained, a network may see one at every anchor. A trained one sees
+        each object at hundreds: with few of these, the surest objects would take the place of the others.
 
     Returns
     -------

@@ -10,7 +10,9 @@ from torch import Tensor
 from napari_weak3d.methods.boxes.geometry import box_iou
 
 _BLOCK = 256
-"""Boxes compared at once: their table of overlaps stays in a processor's cache."""
+"""Ranked boxes that are settled at once."""
+_AT_ONCE = 4096
+"""Boxes behind them that are thinned out at once: the table of overlaps stays in a processor's cache."""
 
 
 @torch.no_grad()
@@ -34,21 +36,25 @@ def suppress(boxes: Tensor, scores: Tensor, *, threshold: float, classes: Tensor
 
     Notes
     -----
-    Ranked boxes are taken in blocks: each is first thinned out by what was kept before, so the table of overlaps never
-    holds all pairs, and a block of which little is left costs little.
+    Ranked boxes are taken in blocks, and what a block keeps thins out all boxes behind it at once: hundreds of
+    thousands of boxes of a few hundred objects are soon few. No table of overlaps ever holds all pairs.
     """
     order = scores.argsort(descending=True, stable=True)
     ranked = boxes[order]
     groups = None if classes is None else classes[order]
-    kept = order.new_zeros(0)
-    for start in range(0, len(order), _BLOCK):
-        rows = torch.arange(start, min(start + _BLOCK, len(order)), device=order.device)
-        if len(kept):
-            rows = rows[~_conflicts(ranked, groups, first=kept, second=rows, threshold=threshold).any(dim=0)]
+    kept, left = [order.new_zeros(0)], torch.arange(len(order), device=order.device)
+    while len(left):
+        rows, left = left[:_BLOCK], left[_BLOCK:]
         table = _conflicts(ranked, groups, first=rows, second=rows, threshold=threshold)
-        alive = torch.from_numpy(_settle(table.cpu().numpy())).to(order.device)
-        kept = torch.cat([kept, rows[alive]])
-    return order[kept]
+        rows = rows[torch.from_numpy(_settle(table.cpu().numpy())).to(order.device)]
+        kept.append(rows)
+        left = torch.cat(
+            [
+                part[~_conflicts(ranked, groups, first=rows, second=part, threshold=threshold).any(dim=0)]
+                for part in left.split(_AT_ONCE)
+            ]
+        )
+    return order[torch.cat(kept)]
 
 
 def _conflicts(boxes: Tensor, groups: Tensor | None, *, first: Tensor, second: Tensor, threshold: float) -> Tensor:
