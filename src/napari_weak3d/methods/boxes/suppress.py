@@ -51,7 +51,7 @@ def suppress(boxes: Tensor, scores: Tensor, *, threshold: float, classes: Tensor
         left = torch.cat(
             [
                 part[~_conflicts(ranked, groups, first=rows, second=part, threshold=threshold).any(dim=0)]
-                for part in left.split(_AT_ONCE)
+                for part in torch.split(left, _AT_ONCE)
             ]
         )
     return order[torch.cat(kept)]
