@@ -308,6 +308,7 @@ class Images(QObject):
         desk.tool.begin(layer, annotation, state=store.state())
         self.shown.bind(layer, image_id, time=time_index)
         self.shown.bring_to_sight(layer, image_id)
+        desk.layers.hide_paint(but=desk.tool.paint_layer)
         desk.work = Work(layer, image_id, time_index)
         self._layer = layer
         desk.layers.follow(layer, time_index=time_index)
@@ -354,8 +355,8 @@ class Images(QObject):
             return
         self._write(self._desk.autosave.unwatch)
         self._desk.forget_questions()
-        self._desk.tool.end()
         self._desk.layers.hide_preview()
+        self._desk.tool.end()
         self._desk.work = self._watched = None
         self._show()
 

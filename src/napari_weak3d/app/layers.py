@@ -190,6 +190,14 @@ class Layers(QObject):
             layer.visible = True
         self.activate(layer)
 
+    def put_away(self, layer: Any) -> None:
+        """Take a paint layer out of sight; where its image is gone and nothing else is in sight it stays."""
+        self._own.put_away(layer)
+
+    def hide_paint(self, *, but: Any) -> None:
+        """Take all paint layers out of sight but one: an image that is gone may have left its own."""
+        self._own.hide_paint(but=but)
+
     def retire_paint(self, layer: Any) -> None:
         """Stop using a paint layer: it becomes the user's, hidden; one without paint is removed."""
         self._own.let_go(layer)

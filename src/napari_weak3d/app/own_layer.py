@@ -111,6 +111,22 @@ class OwnLayers:
             if self.holds(own.layer) and not own.is_edited():
                 self._layers.remove(own.layer)
 
+    def put_away(self, layer: Any) -> None:
+        """Take a paint layer out of sight; where its image is gone and nothing else is in sight it stays.
+
+        napari would draw an empty canvas, and with Mesa's software OpenGL it crashes there.
+        """
+        own = self.of(layer)
+        is_left = own is not None and not self.holds(own.image_layer)
+        if not is_left or any(each.visible for each in self._layers if each is not layer):
+            layer.visible = False
+
+    def hide_paint(self, *, but: Any) -> None:
+        """Take all paint layers out of sight, but for one."""
+        for own in self._own:
+            if own.role == "paint" and own.layer is not but and own.layer.visible:
+                own.layer.visible = False
+
     def let_go(self, layer: Any) -> OwnLayer | None:
         """Forget a layer: it is the user's; returns what was known of it."""
         own = self.of(layer)

@@ -111,11 +111,10 @@ class SlicesTool(QObject):
         self._start(layer, PaintState() if slices is None else edits.state_of(slices))
 
     def end(self) -> None:
-        """Stop painting; the layer stays, hidden, with its paint."""
+        """Stop painting; the layer stays with its paint, hidden where there is anything else to see."""
         if self._session is None:
             return
-        layer = self._close_session()
-        layer.visible = False
+        self._layers.put_away(self._close_session())
         self._image_layer = None
         self._suggested, self._asked = (), False
         self._layers.follow(None)
