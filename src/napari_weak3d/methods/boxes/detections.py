@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from napari_weak3d.methods.boxes.coding import decode
+from napari_weak3d.methods.boxes.geometry import find_centres
 from napari_weak3d.methods.boxes.suppress import suppress
+
+_SAME_PLACE_VOX = 0.01
+"""Anchors of one location are centred alike but for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +50,7 @@ def concatenate(parts: Sequence[Detections]) -> Detections:
 
 
 @torch.no_grad()
-def read_detections(
-    logits: Tensor, offsets: Tensor, *, anchors: Tensor, least_score: float, most: int = 1_000_000
-) -> Detections:
+def read_detections(logits: Tensor, offsets: Tensor, *, anchors: Tensor, least_score: float) -> Detections:
     """Read boxes from what the anchors of one image say.
 
     Parameters
@@ -56,18 +58,31 @@ def read_detections(
     logits, offsets
         (A, c) and (A, 6) float32, class 0 being the background.
     anchors
-        (A, 2, 3).
+        (A, 2, 3); those of one location one behind the other.
     least_score
         Least probability of a class; an anchor tells at most one box, of its most probable class.
-    most
-        Boxes to keep, the best ones: before it is trained, a network may see one at every anchor. A trained one sees
-        each object at hundreds: with few of these, the surest objects would take the place of the others.
 
     Returns
     -------
-    Detections, the highest score first, overlapping ones not yet suppressed.
+    Detections, the highest score first, overlapping ones not yet suppressed. There is no limit to their number: each
+    object is seen at hundreds of anchors, and with a limit the surest objects would take the place of the others. Of
+    the anchors of one location the best of each class counts (ours): that leaves few enough.
     """
     scores, classes = logits.softmax(dim=1)[:, 1:].max(dim=1)
     rows = (scores >= least_score).nonzero()[:, 0]
-    rows = rows[scores[rows].argsort(descending=True, stable=True)[:most]]
+    rows = rows[_are_best(scores[rows], places=_number_places(anchors)[rows] * logits.shape[1] + classes[rows])]
+    rows = rows[scores[rows].argsort(descending=True, stable=True)]
     return Detections(decode(offsets[rows], anchors[rows]), scores[rows], classes[rows] + 1)
+
+
+def _number_places(anchors: Tensor) -> Tensor:
+    """(A,) int64: the number of the location that each of the anchors (A, 2, 3) is centred at."""
+    centres = find_centres(anchors)
+    moves = ((centres[1:] - centres[:-1]).abs() > _SAME_PLACE_VOX).any(dim=1)
+    return torch.cat([moves.new_zeros(1), moves]).cumsum(0) if len(anchors) else moves.long()
+
+
+def _are_best(scores: Tensor, *, places: Tensor) -> Tensor:
+    """(N,) bool: which scores (N,) are the highest of their place (N,)."""
+    best = scores.new_zeros(int(places.max()) + 1 if len(places) else 0)
+    return scores == best.scatter_reduce(0, places, scores, "amax")[places]
