@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,26 @@ def test_merged_peaks_are_means_of_groups_no_wider_than_the_distance(seed, n):
         assert np.linalg.norm(merged.points_vox - point, axis=1).min() <= 3
     if n:
         assert merged.scores.max() == peaks.scores.max()
+
+
+@pytest.mark.parametrize("pitch", [7.3, 5.0, 4.6])
+def test_more_cells_close_to_each_other_stay_as_many_in_proportion(pitch):
+    """On both sides of 2000 peaks in one chain, and of far more."""
+
+    def kept(side):
+        rng = np.random.default_rng(0)
+        points = np.indices((side,) * 3).reshape(3, -1).T * pitch + rng.normal(0, 0.6, (side**3, 3))
+        return len(merge_peaks(Peaks(points, rng.uniform(0.3, 0.9, len(points))), spacing=ONES, distance=4.4)) / side**3
+
+    few = kept(12)
+    assert few > 0.6
+    assert [kept(13), kept(20)] == pytest.approx([few, few], rel=0.03)
+
+
+def test_thousands_of_peaks_that_are_equally_far_apart_become_pairs():
+    points = np.indices((13, 13, 13)).reshape(3, -1).T * 0.7
+    merged = merge_peaks(Peaks(points, np.linspace(0.3, 0.9, len(points))), spacing=ONES, distance=0.75)
+    assert len(points) / 2 <= len(merged) <= 0.55 * len(points)
 
 
 def test_peaks_below_a_threshold_are_left_out():

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import squareform
 
+from napari_weak3d.methods.centroids.grouping import group_alike
 from napari_weak3d.types import Spacing
 
-_LARGEST_CLUSTER = 2000
-"""Peaks that are clustered together at once; more in one chain of neighbours is noise, and only its best counts."""
 _VALLEY = 0.1
 """A map that falls by less than this between two peaks shows one cell (ours, measured)."""
 _VALLEY_WITHIN = 0.3
@@ -115,7 +112,7 @@ def merge_peaks(peaks: Peaks, *, spacing: Spacing, distance: float) -> Peaks:
     BFS-Net, section 3.4, which does not say how peaks are grouped.
     """
     pairs, lengths = _pair(peaks, spacing=spacing, distance=distance)
-    return _average(peaks, _group(peaks.scores, pairs, lengths, most=distance))
+    return _average(peaks, group_alike(len(peaks), pairs, lengths, most=distance))
 
 
 def join_peaks(
@@ -139,7 +136,7 @@ def join_peaks(
     Peaks, the highest first.
     """
     pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
-    return _average(peaks, _group(peaks.scores, pairs, _falls(peaks, pairs, values), most=valley))
+    return _average(peaks, group_alike(len(peaks), pairs, _falls(peaks, pairs, values), most=valley))
 
 
 def join_within(
@@ -169,7 +166,7 @@ def join_within(
     """
     pairs, _ = _pair(peaks, spacing=spacing, distance=reach)
     pairs = pairs[_lowest_between(peaks, pairs, inside) >= least]
-    return _average(peaks, _group(peaks.scores, pairs, _falls(peaks, pairs, values), most=valley))
+    return _average(peaks, group_alike(len(peaks), pairs, _falls(peaks, pairs, values), most=valley))
 
 
 def _falls(peaks: Peaks, pairs: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -211,45 +208,3 @@ def _average(peaks: Peaks, groups: list[NDArray[np.int64]]) -> Peaks:
         scores.append(weights.max())
     order = np.argsort(-np.array(scores), kind="stable")
     return Peaks(np.array(points).reshape(-1, 3)[order], np.array(scores, np.float64)[order])
-
-
-def _group(
-    scores: NDArray[np.float64], pairs: NDArray[np.int64], gaps: NDArray[np.float64], *, most: float
-) -> list[NDArray[np.int64]]:
-    """Rows that are one: of all pairs in a group the gap is at most ``most``; pairs that are not listed have none."""
-    if len(scores) == 0:
-        return []
-    close = gaps <= most
-    pairs, gaps = pairs[close], gaps[close]
-    groups: list[NDArray[np.int64]] = []
-    chains = _chain(len(scores), pairs)
-    of_chain = np.empty(len(scores), np.int64)
-    place = np.empty(len(scores), np.int64)
-    for number, chain in enumerate(chains):
-        of_chain[chain], place[chain] = number, np.arange(len(chain))
-    order = np.argsort(of_chain[pairs[:, 0]], kind="stable")
-    ends = np.cumsum(np.bincount(of_chain[pairs[:, 0]], minlength=len(chains)))
-    for chain, mine in zip(chains, np.split(order, ends[:-1]), strict=True):
-        if len(chain) == 1:
-            groups.append(chain)
-        elif len(chain) > _LARGEST_CLUSTER:
-            groups.append(chain[[scores[chain].argmax()]])
-        else:
-            table = np.full((len(chain), len(chain)), 2 * most + 1)
-            np.fill_diagonal(table, 0)
-            first, second = place[pairs[mine]].T
-            table[first, second] = table[second, first] = np.maximum(gaps[mine], 0)
-            numbers = fcluster(linkage(squareform(table, checks=False), "complete"), most, criterion="distance")
-            groups += [chain[numbers == number] for number in np.unique(numbers)]
-    return groups
-
-
-def _chain(count: int, pairs: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Connected components of a graph of ``count`` nodes."""
-    from scipy.sparse import coo_array  # noqa: PLC0415  # only here
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, labels = connected_components(graph, directed=False)
-    order = np.argsort(labels, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
