@@ -136,6 +136,23 @@ def test_a_skipped_part_counts_as_used(clock, steps):
     assert learner.fractions == pytest.approx([0.7, 0.8, 0.9])
 
 
+def test_what_is_left_after_a_skipped_part_is_told_by_the_own_steps(clock):
+    budget = Budget(60, steps=1000, clock=clock)
+    budget.skip(0.5)
+    assert budget.seconds_left is None
+    job = train_loop(Counter(clock, seconds=1), budget=budget)
+    first = next(job)
+    assert (first.step, first.total, first.seconds_left) == (501, 1000, 499)
+    assert next(job).seconds_left == 498
+
+
+def test_steps_after_skipped_seconds_are_those_of_this_run(clock):
+    budget = Budget(100, clock=clock)
+    budget.skip(0.5)
+    progress, _ = finish(train_loop(Counter(clock, seconds=2), budget=budget))
+    assert [item.total for item in progress] == [25] * 25
+
+
 @pytest.mark.parametrize("begin", [0.0, 100.0])
 def test_time_spent_paused_is_not_counted(begin):
     clock = Clock(begin)

@@ -39,6 +39,8 @@ class Budget:
     clock: Callable[[], float] = time.monotonic
     done: int = 0
     _start: float = field(init=False)
+    _skipped: float = field(init=False, default=0.0)
+    _skipped_steps: int = field(init=False, default=0)
     _paused_at: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -57,22 +59,25 @@ class Budget:
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate; None before the first step."""
+        """An estimate; None before the first step of this run."""
         if not self.steps:
             return max(0.0, self.seconds - self.spent_s)
-        return self.spent_s / self.done * (self.steps - self.done) if self.done else None
+        own = self.done - self._skipped_steps  # what an earlier run did took none of these seconds
+        return self.spent_s / own * (self.steps - self.done) if own else None
 
     @property
     def expected_steps(self) -> int:
-        """Steps in all, as far as can be told now."""
+        """Steps in all, as far as can be told now; where seconds count, of this run alone, as ``done`` is."""
         if self.steps:
             return self.steps
-        return max(self.done, round(self.done / max(self.fraction, 1e-3)))
+        own = max(self.fraction - self._skipped, 1e-3)
+        return max(self.done, round(self.done * (1 - self._skipped) / own))
 
     def skip(self, fraction: float) -> None:
         """Count a part of the budget as used: what an earlier run did."""
+        self._skipped = fraction
         if self.steps:
-            self.done = round(self.steps * fraction)
+            self.done = self._skipped_steps = round(self.steps * fraction)
         else:
             self._start -= self.seconds * fraction
 
