@@ -135,6 +135,25 @@ def test_closing_all_the_same_closes(painting, full_disk):
     assert painting._closed
 
 
+def test_question_about_paint_that_could_not_be_saved_goes_when_it_is(painting, full_disk, qtbot):
+    paint(painting, 2)
+    assert not close_by_hand(painting)
+    full_disk.undo()
+    with qtbot.waitSignal(painting.desk.autosave.saved):
+        pass
+    assert painting.panels.project.bar.current is None
+
+
+def test_question_about_an_image_that_is_being_copied_goes_when_it_is_there(painting):
+    image_id = painting.desk.work.image_id
+    painting.desk.unsettled.add(image_id)
+    assert not close_by_hand(painting)
+    painting.desk.unsettled.discard(image_id)
+    painting.images._intake.settled.emit(image_id)
+    assert painting.panels.project.bar.current is None
+    assert not painting._closed
+
+
 def test_files_of_the_user_in_a_project_without_paint_stay(painting):
     folder = painting.desk.project.folder
     (folder / "notes.txt").write_text("mine")

@@ -264,3 +264,22 @@ def test_answer_that_cannot_be_obeyed_is_said(controller, fake_jobs, monkeypatch
     bar.answer_buttons[0].click()
     assert "The slice is gone" in said(controller)
     assert fake_jobs.requests == []
+
+
+def test_question_that_is_settled_by_hand_goes(controller, qtbot):
+    bar = ask(controller)
+    assert "z 1 is painted but not complete" in bar.current.text
+    controller.complete_slice()
+    qtbot.waitUntil(lambda: bar.current is None)
+
+
+def test_question_of_an_earlier_press_of_train_does_not_hide_what_is_said_now(controller, viewer):
+    bar = ask(controller)
+    controller.images.choose(viewer.layers["second"])
+    controller.train()
+    assert [each.text[:14] for each in bar._questions] == ["You annotated "]
+    controller.images.choose(viewer.layers["first"])
+    controller.complete_slice()
+    controller.train()
+    assert bar._questions == []
+    assert controller.training.running

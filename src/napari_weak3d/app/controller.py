@@ -115,6 +115,7 @@ class Controller(QObject):
     def train(self) -> None:
         """Train a model on what is annotated, show previews meanwhile and the result afterwards."""
         self.panels.train.clear_messages()
+        self.desk.forget_questions()
         desk, chosen = self.desk, self.panels.image.layer
         if desk.work is None:
             self._ask_for_work(f", then {desk.tool.words.first}")

@@ -143,7 +143,7 @@ class Desk:
         self.panels.train.ask(text, answers)
 
     def ask_about_work(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
-        """Ask something that is settled when the image is annotated no more: :meth:`forget_questions`."""
+        """Ask something that is settled at the next training, or when another image is annotated."""
         self._about_work.add(text)
         self.ask(text, answers)
 
@@ -152,6 +152,11 @@ class Desk:
         if self._about_work:
             self.panels.train.messages.withdraw(self._about_work)
             self._about_work = set()
+
+    def take_back(self, text: str) -> None:
+        """Take back one question about the annotation of an image: what it says is not so any more."""
+        self.panels.train.messages.withdraw({text})
+        self._about_work.discard(text)
 
     def complain(self, error: Weak3DError) -> None:
         """Show an error where it belongs: at its field in the settings, else as a message."""

@@ -12,6 +12,9 @@ from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.projects import Projects
 
+_UNSAVED = "What you annotated could not be saved"
+_COPYING = "is still being copied into the project; what you annotated is saved."
+
 
 class Leaving(QObject):
     """Says whether napari may close; if not, it asks in the dock, and closes the window itself when that is settled.
@@ -34,7 +37,9 @@ class Leaving(QObject):
         super().__init__(parent)
         self._desk, self._projects, self._close_window = desk, projects, close
         self._all_the_same = self._when_copied = False
+        self._asked = ""
         images.settled.connect(self._on_settled)
+        desk.autosave.saved.connect(self._on_saved)
 
     def may_close(self) -> bool:
         """Say whether nothing would be lost; else ask the user."""
@@ -47,14 +52,14 @@ class Leaving(QObject):
         error = self._projects.write()
         if error is not None:
             self._ask(
-                f"What you annotated could not be saved: {error.message}.",
+                f"{_UNSAVED}: {error.message}.",
                 {"Try again": self._close, "Save elsewhere...": self._save_elsewhere},
             )
             return False
         if self._desk.unsettled:
             names = ", ".join(self._desk.project.image(image_id).name for image_id in sorted(self._desk.unsettled))
             self._ask(
-                f"{names} is still being copied into the project; what you annotated is saved.",
+                f"{names} {_COPYING}",
                 {"Close when it is there": self._wait},
             )
             return False
@@ -62,7 +67,13 @@ class Leaving(QObject):
 
     def _ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         self._show_dock()
+        self._take_back()
+        self._asked = text
         self._desk.panels.project.ask(text, {**answers, "Close all the same": self._force, "Stay": lambda: None})
+
+    def _take_back(self) -> None:
+        """Take back what was asked: it is settled, or asked anew."""
+        self._desk.panels.project.bar.withdraw({self._asked})
 
     def _show_dock(self) -> None:
         """The question must be seen: the dock may be closed, or behind another."""
@@ -83,7 +94,13 @@ class Leaving(QObject):
         self._when_copied = True
         self._on_settled()
 
+    def _on_saved(self) -> None:
+        if self._asked.startswith(_UNSAVED):
+            self._take_back()
+
     def _on_settled(self) -> None:
+        if self._asked.endswith(_COPYING) and not self._desk.unsettled:
+            self._take_back()
         if self._when_copied and not self._desk.unsettled:
             self._when_copied = False
             self._close()

@@ -59,13 +59,17 @@ class Training(QObject):
         self._desk, self._images = desk, images
         self.image_id = ""
         self._model: str | None = None
+        self._question = ""  # that the tool has before a training, while it is asked
         self._waits = False  # for images on their way into the project
         self._trained: str | None = None
         self._asked_at = 0.0
         self._suggests_for: tuple[str, str] | None = None
-        self._renewal = self._make_timer(_PREVIEW_MS)
-        self._moved = self._make_timer(_SETTLE_MS)
+        self._renewal = self._make_timer(_PREVIEW_MS, self.ask_preview)
+        self._moved = self._make_timer(_SETTLE_MS, self.ask_preview)
+        self._changed = self._make_timer(_SETTLE_MS, self._look_at_question)
         desk.layers.slice_shown.connect(self._on_slice_shown)
+        for tool in desk.tools.values():
+            tool.changed.connect(self._on_changed)
         desk.jobs.shown.connect(self._on_shown)
         desk.jobs.state_changed.connect(self._on_state)
         images.settled.connect(desk.release)
@@ -87,6 +91,7 @@ class Training(QObject):
             Id of a model to go on from; None: a new one from the beginning.
         """
         desk = self._desk
+        desk.forget_questions()  # one of the last time would hide what is said now
         if desk.work is None or desk.project is None:
             desk.say(f"Choose an image and {desk.tool.words.first} first: step 1, then step 2", "warning")
             return
@@ -118,9 +123,23 @@ class Training(QObject):
             desk.remind(obstacle.text)
         else:
             answers = {name: partial(self._answer, act, start, obstacle) for name, act in obstacle.answers.items()}
+            self._question = obstacle.text
             desk.ask_about_work(obstacle.text, answers)
 
+    def _on_changed(self) -> None:
+        if self._question:
+            self._changed.start()  # not with each stroke: looking at many slices takes a while
+
+    def _look_at_question(self) -> None:
+        """Take back what was asked before a training if the user has settled it by hand."""
+        if self._question and self._desk.work is not None:
+            obstacle = self._desk.tool.find_obstacle()
+            if obstacle is None or obstacle.text != self._question:
+                self._desk.take_back(self._question)
+                self._question = ""
+
     def _answer(self, act: Callable[[], None], start: str | None, obstacle: Obstacle) -> None:
+        self._question = ""
         try:
             act()
         except Weak3DError as error:
@@ -287,9 +306,9 @@ class Training(QObject):
             self._renewal.start(_LOST_MS)
             self._desk.jobs.preview(shown, work.image_id)
 
-    def _make_timer(self, interval_ms: int) -> QTimer:
+    def _make_timer(self, interval_ms: int, act: Callable[[], None]) -> QTimer:
         timer = QTimer(self, singleShot=True, interval=interval_ms)
-        timer.timeout.connect(self.ask_preview)
+        timer.timeout.connect(act)
         return timer
 
     def _on_slice_shown(self) -> None:
