@@ -107,7 +107,7 @@ def test_a_snapshot_has_the_statistics_of_the_last_batches_and_changes_nothing(i
     assert not any(module.training for module in net.modules())
 
 
-def test_later_a_snapshot_is_what_is_stored(image, monkeypatch):
+def test_later_a_snapshot_is_the_averaged_network(image, monkeypatch):
     monkeypatch.setattr("napari_weak3d.nn.member._YOUNG_STEPS", 3)
     member = make()
     train(member, image, range(3))
@@ -118,6 +118,31 @@ def test_later_a_snapshot_is_what_is_stored(image, monkeypatch):
 def test_a_snapshot_before_the_first_step_is_the_network_as_it_is(image):
     member = make()
     assert_same(member.snapshot().state_dict(), member.averaged.state_dict())
+
+
+@pytest.mark.parametrize("way", ["resumed", "warm"])
+def test_a_network_that_goes_on_is_shown_as_it_was_stored_until_it_has_seen_as_many_batches(way, image):
+    first, second = make(), make(seed=9)
+    train(first, image, range(6))
+    stored = first.snapshot().state_dict()
+    if way == "warm":
+        second.start_from(stored)
+    else:
+        second.load_state(first.state(), stored=stored)
+        assert not torch.equal(second.averaged.down[0].norm1.running_mean, stored["down.0.norm1.running_mean"])
+    assert_same(second.snapshot().state_dict(), stored)
+
+    for seen in range(1, 5):
+        train(second, image + 3, range(1))
+        mean = second.snapshot().down[0].norm1.running_mean
+        assert torch.equal(mean, stored["down.0.norm1.running_mean"]) is (seen < 4)
+
+
+def test_statistics_of_a_network_that_never_learned_are_not_shown(image):
+    member = make()
+    member.start_from(make(seed=9).averaged.state_dict())
+    train(member, image, range(1))
+    assert member.snapshot().down[0].norm1.running_mean.any()
 
 
 @pytest.mark.parametrize("is_short", [True, False])

@@ -79,7 +79,7 @@ def write_networks(
     method
         The model's.
     weights
-        The averaged weights of each network.
+        Of each network as it predicts.
     resume
         What an unfinished training goes on from, of each network; None once it is finished.
 

@@ -11,12 +11,13 @@ import torch
 from napari_weak3d import follow
 from napari_weak3d.errors import AnnotationError, ModelError
 from napari_weak3d.messages import PreviewSlice, Stop
-from napari_weak3d.methods.centroids.learner import MASKS, annotate_all
+from napari_weak3d.methods.centroids.learner import CENTRES, MASKS, annotate_all
 from napari_weak3d.methods.centroids.model import CentroidsModel
 from napari_weak3d.methods.centroids.proposing import propose
-from napari_weak3d.methods.centroids.starting import make_scheme, share_lengths
+from napari_weak3d.methods.centroids.starting import go_on, make_scheme, share_lengths
 from napari_weak3d.methods.centroids.suggesting import rank_slices
 from napari_weak3d.metrics import instance_scores
+from napari_weak3d.nn.loop import Budget
 from napari_weak3d.samples import click_centroids, make_blobs
 from napari_weak3d.types import NOWHERE, RELATIVE, Centroids, Sample, Volume
 
@@ -234,6 +235,22 @@ def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish
     assert progress[-1].step == 8
     assert not (folder / "resume.safetensors").exists()
     assert len((folder / "log.csv").read_text().splitlines()) == 1 + 8
+
+
+@pytest.mark.slow
+def test_a_young_model_is_stored_as_it_was_previewed_and_scored_and_shown_so_when_it_goes_on(
+    make_learner, config, sample, finish, tmp_path
+):
+    settings = {"steps": 1000}  # of a short one norms would be frozen soon
+    job = CentroidsModel.fit([sample], config=config(**settings), folder=tmp_path / "model")
+    stored = finish(job, None, None, Stop())[1].stored
+    weights, averaged = stored.weights[CENTRES], stored.resume[CENTRES]
+    means = [name for name in weights if name.endswith("running_mean")]
+    assert all(not torch.equal(weights[name], averaged[f"averaged.{name}"]) for name in means)
+    learner = make_learner(**settings)
+    go_on(learner, stored, budget=Budget(60, **settings))
+    for name, value in learner.pair().centre.state_dict().items():
+        assert torch.equal(weights[name], value), name
 
 
 @pytest.mark.slow

@@ -254,7 +254,7 @@ class _Saver:
             scheme=learner.scheme,
             calibration=learner.calibration,
             clicks=clicks,
-            weights=tuple(member.averaged.state_dict() for member in learner.members),
+            weights=tuple(member.snapshot().state_dict() for member in learner.members),
             has_masks=learner.has_masks,
             summary={
                 "steps": newest.step if newest else 0,

@@ -75,7 +75,7 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
     for number in (CENTRES, MASKS):
         try:
             if stored.resume is not None:
-                learner.members[number].load_state(stored.resume[number])
+                learner.members[number].load_state(stored.resume[number], stored=stored.weights[number])
             else:
                 learner.members[number].start_from(stored.weights[number])
         except (RuntimeError, KeyError, ValueError, IndexError) as error:

@@ -37,7 +37,7 @@ class Stored:
     clicks
         Of the training volumes.
     weights
-        Of the networks of centres and of masks, averaged, by name.
+        Of the networks of centres and of masks as they predict (``Member.snapshot``), by name.
     has_masks
         Whether the second network was trained at all.
     resume
