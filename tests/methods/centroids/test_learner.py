@@ -89,6 +89,33 @@ def test_new_clicks_are_taken_without_measuring_cells_again(make_learner, sample
     assert learner.annotated[0].look == look
 
 
+def many_clicks(sample):
+    grid = np.stack(np.meshgrid([3.0, 8], np.arange(4.0, 48, 8), np.arange(4.0, 48, 8), indexing="ij"), -1)
+    return Sample(sample.volume, Centroids(grid.reshape(-1, 3)))
+
+
+def test_clicks_are_held_out_once_there_are_enough_and_then_stay_so(make_learner, sample):
+    learner = make_learner(centre_clicks=False)
+    learner.learn_centres(without_held_out=True)
+    assert not learner.held_out[0].any()
+    many = many_clicks(sample)
+    learner.take((many,))
+    (held_out,) = learner.held_out
+    np.testing.assert_array_equal(held_out, make_learner([many], centre_clicks=False).held_out[0])
+    assert held_out.any()
+    assert (learner._lessons[CENTRES].sources[0].labels[held_out] == -1).all()
+    half = many.annotation.points_vox[::2] * np.array([1, 0.5, 1])
+    learner.take((Sample(sample.volume, Centroids(half)),))
+    assert learner.held_out[0] is held_out
+
+
+def test_once_scored_no_clicks_are_held_out_any_more(make_learner, sample):
+    learner = make_learner()
+    learner.calibration = Calibration(0.25)
+    learner.take((many_clicks(sample),))
+    assert not learner.held_out[0].any()
+
+
 def test_other_images_are_not_taken_over(make_learner, sample):
     learner = make_learner()
     other = replace(sample, volume=replace(sample.volume, data=sample.volume.data[:, :, :20]))

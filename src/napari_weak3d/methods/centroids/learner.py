@@ -128,11 +128,12 @@ class Learner:
         self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
         self._lessons: dict[int, Lesson] = {}
         self._both = False
-        self.held_out = [
-            choose_held_out(each, share=self.config.held_out, seed=self.config.seed) for each in self.annotated
-        ]
+        self.held_out = [self._hold_out(each) for each in self.annotated]
 
     # ---- what is learned
+
+    def _hold_out(self, annotated: Annotated) -> NDArray[np.bool_]:
+        return choose_held_out(annotated, share=self.config.held_out, seed=self.config.seed)
 
     def learn_centres(self, *, without_held_out: bool) -> None:
         """Prepare the first network's lesson."""
@@ -335,6 +336,11 @@ class Learner:
             annotate(sample, old.view, config=self.config, look=old.look)
             for sample, old in zip(self.samples, self.annotated, strict=True)
         ]
+        if self.calibration is None:  # of few clicks none is held out: there may be enough by now
+            self.held_out = [
+                held_out if held_out.any() else self._hold_out(each)
+                for held_out, each in zip(self.held_out, self.annotated, strict=True)
+            ]
         self.leave_out_forgotten()
         if self.settled:
             self.settle(looks=[each.look for each in self.settled])
