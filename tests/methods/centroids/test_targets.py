@@ -21,11 +21,13 @@ def plain_distances(points, shape, spacing):
     return np.linalg.norm(places[None] - (points * spacing)[:, None, None, None], axis=-1)
 
 
+@pytest.mark.parametrize("are_voxels", [False, True])
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 6))
-def test_each_voxel_belongs_to_the_nearest_click_by_length(seed, n):
+def test_each_voxel_belongs_to_the_nearest_click_by_length(are_voxels, seed, n):
     rng = np.random.default_rng(seed)
     shape, spacing = tuple(rng.integers(1, 7, 3)), tuple(rng.uniform(0.3, 3, 3))
     points = rng.uniform(0, 1, (n, 3)) * shape
+    points = np.floor(points) if are_voxels else points
     cells = find_voronoi_cells(points, shape=shape, spacing=spacing)
     expected = plain_distances(points, shape, spacing)
     np.testing.assert_allclose(cells.distance, expected.min(0), rtol=1e-5, atol=1e-5)
@@ -39,9 +41,27 @@ def test_without_clicks_no_voxel_has_an_owner():
     assert np.isinf(cells.distance).all()
 
 
-def test_beyond_a_distance_nothing_is_nearest():
-    cells = find_voronoi_cells(np.array([[0.0, 0, 0]]), shape=(1, 1, 5), spacing=(1, 1, 2), within=4)
-    assert cells.owner[0, 0].tolist() == [0, 0, 0, -1, -1]
+@pytest.mark.parametrize(
+    ("at", "owner"), [(0.0, [0, 0, 0, -1, -1]), (0.5, [0, 0, 0, -1, -1]), (-1.0, [0, 0, -1, -1, -1])]
+)
+def test_beyond_a_distance_nothing_is_nearest(at, owner):
+    cells = find_voronoi_cells(np.array([[0.0, 0, at]]), shape=(1, 1, 5), spacing=(1, 1, 2), within=4)
+    assert cells.owner[0, 0].tolist() == owner
+    assert np.isinf(cells.distance[0, 0]).tolist() == [row < 0 for row in owner]
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 0.4, 0.4)])
+def test_voxels_have_the_same_cells_as_points_but_for_ties(spacing):
+    """Points moved by next to nothing are no voxels."""
+    rng = np.random.default_rng(0)
+    points = np.unique(rng.integers(0, (12, 40, 40), (60, 3)), axis=0).astype(float)
+    voxels, others = (find_voronoi_cells(each, shape=(12, 40, 40), spacing=spacing) for each in (points, points + 1e-9))
+    np.testing.assert_allclose(voxels.distance, others.distance, atol=1e-6)
+    differs = voxels.owner != others.owner
+    assert differs.mean() < 0.1
+    places = np.argwhere(differs)
+    apart = [np.linalg.norm((places - points[each.owner[differs]]) * spacing, axis=1) for each in (voxels, others)]
+    np.testing.assert_allclose(*apart)
 
 
 def test_the_map_falls_from_a_click_as_equation_1_says():
