@@ -102,7 +102,8 @@ def find_rings(
     count = 1 + int(max(0.0, np.log(max(radii) / smallest)) / np.log(_STEP))
     best = (-np.inf, Rings(smallest, 0.0))
     for radius in smallest * _STEP ** np.arange(count):
-        found = [_fit_ring(image, point, radius=radius, spacing=spacing) for point in chosen]
+        kernels = _draw_kernels(radius, spacing=spacing)
+        found = [_fit_ring(image, point, kernels, radius=radius, spacing=spacing) for point in chosen]
         sharpness, darkness = np.median(found, axis=0).tolist()
         best = max(best, (sharpness, Rings(float(radius), darkness)), key=lambda pair: pair[0])
     return best[1]
@@ -116,10 +117,15 @@ def _measure_sharpness(planes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _fit_ring(
-    image: NDArray[np.float32], point: NDArray[np.float64], *, radius: float, spacing: Spacing
+    image: NDArray[np.float32],
+    point: NDArray[np.float64],
+    kernels: tuple[Plane, Plane, Plane],
+    *,
+    radius: float,
+    spacing: Spacing,
 ) -> tuple[float, float]:
     """How sharp and how dark the sharpest and the darkest ring of a radius near a click are."""
-    ring, inside, outside = _draw_kernels(radius, spacing=spacing)
+    ring, inside, outside = kernels
     planes = _cut_out(image, point, half=[size // 2 for size in ring.shape], radius=radius, spacing=spacing)
     around = np.float32(0.5) * (inside + outside)
     sharper = _correlate(_measure_sharpness(planes), ring - around)
