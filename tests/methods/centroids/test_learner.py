@@ -17,7 +17,7 @@ from napari_weak3d.methods.centroids.learner import CENTRES, MASKS
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.phases import train
-from napari_weak3d.methods.centroids.refine import refinement_loss
+from napari_weak3d.methods.centroids.refine import edge_strength, refinement_loss
 from napari_weak3d.methods.centroids.scheme import Calibration
 from napari_weak3d.methods.centroids.volumes import find_forgotten, settle_clicks
 from napari_weak3d.nn.loop import Budget
@@ -87,6 +87,25 @@ def test_new_clicks_are_taken_without_measuring_cells_again(make_learner, sample
     monkeypatch.setattr(volumes, "measure_cells", lambda *_, **__: pytest.fail("it takes seconds"))
     learner.take((Sample(sample.volume, Centroids(sample.annotation.points_vox + 1.0)),))
     assert learner.annotated[0].look == look
+
+
+def test_edges_of_the_image_are_found_once_as_long_as_it_is_seen_alike(make_learner, sample, monkeypatch):
+    learner, found = make_learner(), []
+
+    def find(*args, **options):
+        found.append(options["region"])
+        return edge_strength(*args, **options)
+
+    monkeypatch.setattr(volumes, "edge_strength", find)
+    learner.learn_centres(without_held_out=False)
+    learner.learn_masks()
+    before = learner._lessons[MASKS].sources[0].maps
+    moved = Centroids(sample.annotation.points_vox + 1.0)
+    learner.take((Sample(sample.volume, moved),))
+    assert len(found) == 1
+    np.testing.assert_array_equal(learner._lessons[MASKS].sources[0].maps[0], before[0])
+    learner.take((Sample(sample.volume, moved, ((0, 12), (0, 40), (0, 48))),))
+    assert found[1:] == [(slice(0, 12), slice(0, 40), slice(0, 48))]
 
 
 def many_clicks(sample):

@@ -127,6 +127,7 @@ class Learner:
         tunes = self.compute.device.type == "cpu" and not self.config.steps
         self._tuner = ThreadTuner(self._n_threads, set_threads=torch.set_num_threads) if tunes else None
         self._lessons: dict[int, Lesson] = {}
+        self._edges: dict[int, tuple[object, NDArray[np.float32]]] = {}
         self._both = False
         self.held_out = [self._hold_out(each) for each in self.annotated]
 
@@ -164,14 +165,24 @@ class Learner:
             Source(
                 each.view,
                 each.mask_targets(responses=response, response_share=share),
-                np.stack([each.edges(self.config), each.known]),
+                np.stack([self._find_edges(number), each.known]),
                 each.spacing,
             )
-            for each, response in zip(self.settled or self.annotated, self.responses or nothing, strict=True)
+            for number, (each, response) in enumerate(
+                zip(self.settled or self.annotated, self.responses or nothing, strict=True)
+            )
         ]
         spots = find_spots(sources, n_classes=N_CLASSES)
         weights = balance_classes(torch.tensor(spots.counts), strength=_BALANCE).to(self.compute.device)
         self._lessons[MASKS] = Lesson(sources, spots, weights)
+
+    def _find_edges(self, number: int) -> NDArray[np.float32]:
+        """Edges of a volume's image, found anew only where other clicks say that it is to be seen otherwise."""
+        each = (self.settled or self.annotated)[number]
+        seen_as = (each.look.channel, each.look.transmitted, each.region)
+        if number not in self._edges or self._edges[number][0] != seen_as:
+            self._edges[number] = (seen_as, each.edges(self.config))
+        return self._edges[number][1]
 
     def leave_out_forgotten(self) -> None:
         """Teach nothing around what the first network takes for cells without a click, where it is heard."""
