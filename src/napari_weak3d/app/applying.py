@@ -174,6 +174,8 @@ class Applying(QObject):
                 desk.say("The image is still being copied into the project; it is segmented when it is there")
             desk.hold(partial(self._segment, run, project, image_id), images=[image_id], lost=partial(self._end, run))
             return
+        if not self._is_as_shown(run, project, image_id):
+            return
         try:
             desk.autosave.flush()  # what is annotated in it now counts
             settings = self._settings(project.model(run.model_id).method) | run.settings
@@ -185,6 +187,20 @@ class Applying(QObject):
         lost = partial(self._on_failed, run, image_id) if run.n_targets > 1 else None
         if desk.submit(request, done=partial(self._on_done, run, image_id), lost=lost):
             self._run = run
+
+    def _is_as_shown(self, run: _Run, project: Project, image_id: str) -> bool:
+        """Whether a layer shows what the project has of its image; else that is asked about, or left out of several."""
+        replaced = self._images.replaced
+        if run.n_targets == 1:
+            return replaced.settle([image_id], then=partial(self._segment, run, project, image_id))
+        try:
+            found = replaced.find([image_id])
+            why = "" if found is None else found.text
+        except Weak3DError as error:
+            why = error.message
+        if why:
+            self._skip(run, why)
+        return not why
 
     def _settings(self, method: str) -> dict[str, Any]:
         settings: dict[str, Any] = {"device": preferences.read().device}

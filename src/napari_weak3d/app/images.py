@@ -15,6 +15,7 @@ from napari_weak3d.app.file_advice import FileAdvice
 from napari_weak3d.app.intake import Intake
 from napari_weak3d.app.mending import read_annotation
 from napari_weak3d.app.projects import Projects
+from napari_weak3d.app.replaced_images import ReplacedImages
 from napari_weak3d.app.shown_images import ShownImages
 from napari_weak3d.app.sources import LayerImage, stack_of_one
 from napari_weak3d.app.time_points import TimePoints
@@ -37,8 +38,8 @@ class Images(QObject):
     ----------
     shown
         Which layers show which images of the project.
-    time_points
-        Gets those into the project that nobody annotates.
+    time_points, replaced
+        Gets those into the project that nobody annotates; knows which layers show something else by now.
     """
 
     settled = Signal()
@@ -53,6 +54,9 @@ class Images(QObject):
         self.shown = ShownImages(desk.layers)
         self._choices = LayerChoices(desk, self.shown)
         self.time_points = TimePoints(projects, self._intake, self._choices, self.shown)
+        self.replaced = ReplacedImages(
+            desk, self._intake, self._choices, self.shown, leave=self.leave, begin=self.begin_on
+        )
         self._advice = FileAdvice(desk, on_advice=self._on_advice)
         self._watched: Any = None
         self._locked = False

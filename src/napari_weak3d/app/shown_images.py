@@ -27,6 +27,13 @@ class ShownImages:
         if n_channels is not None:
             self._n_channels[image_id] = n_channels
 
+    def unbind(self, layer: Any, *, time: int | None = None) -> None:
+        """Note that a layer shows the image no more that it showed at this time point."""
+        ids = self._ids.get(layer, {})
+        ids.pop(time, None)
+        if not ids:
+            self._ids.pop(layer, None)
+
     def forget(self) -> None:
         """Forget all of it: another project is open."""
         self._ids.clear()

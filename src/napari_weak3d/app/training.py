@@ -177,6 +177,9 @@ class Training(QObject):
             what = "The image is" if len(images) == 1 else f"{', '.join(copied)} {'is' if len(copied) == 1 else 'are'}"
             desk.say(f"{what} still being copied into the project; training begins when all is there")
             return
+        again = partial(self._submit, start, same_model=same_model)
+        if not self._images.replaced.settle(images, then=again):
+            return
         try:
             desk.autosave.flush()
             if same_model and start:
