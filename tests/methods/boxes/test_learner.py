@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from napari_weak3d.errors import ConfigError
+from napari_weak3d.methods.boxes import drawing
+from napari_weak3d.methods.boxes.dense import label_voxels, mark_classes
+from napari_weak3d.methods.boxes.drawing import make_lesson
+from napari_weak3d.methods.boxes.learner import weigh_voxels
 from napari_weak3d.nn.member import Member
-from napari_weak3d.types import Sample
+from napari_weak3d.nn.warp import UNLABELLED
+from napari_weak3d.types import Boxes, Sample
 
 pytestmark = pytest.mark.slow
 
@@ -59,10 +64,69 @@ def test_with_less_memory_it_goes_on_with_less_until_nothing_is_left_to_shrink(m
 
 def test_new_boxes_are_learned_from(learner, sample):
     moved = replace(sample.annotation, corners=sample.annotation.corners[:2])
-    fewer = replace(moved, classes=moved.classes[:2], has_mask=moved.has_mask[:2])
+    masks = np.where(moved.masks <= 2, moved.masks, 0)
+    fewer = replace(moved, classes=moved.classes[:2], has_mask=moved.has_mask[:2], masks=masks)
     learner.take((Sample(sample.volume, fewer),))
     assert len(learner.annotated[0].boxes) == 2
     assert learner.step(0.1)["loss"] > 0
+
+
+def test_masks_that_were_found_stay_with_boxes_that_did_not_change(learner, sample):
+    found = np.zeros(sample.volume.shape, np.int32)
+    for row, (low, high) in enumerate(sample.annotation.corners.tolist()):
+        found[tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))] = row + 1
+    learner.completed = [replace(learner.annotated[0], masks=found, has_mask=np.ones(3, bool))]
+    (bare,) = np.flatnonzero(~sample.annotation.has_mask)
+    moved = sample.annotation.corners.copy()
+    given = int(np.flatnonzero(sample.annotation.has_mask)[0])
+    moved[given] += 1  # and its mask was drawn anew; the bare one comes first
+    order = [bare, *(row for row in range(3) if row != bare)]
+    masks = np.zeros(sample.volume.shape, np.int32)
+    masks[tuple(moved[given, 0])] = order.index(given) + 1
+    has_mask = np.arange(3) == order.index(given)
+    now = Boxes(moved[order], sample.annotation.classes[order], masks, has_mask)
+    learner.take((Sample(sample.volume, now),))
+    (kept,) = learner.completed
+    assert kept.has_mask.tolist() == (has_mask | (np.arange(3) == 0)).tolist()
+    np.testing.assert_array_equal(kept.masks == 1, (found == bare + 1) & (masks == 0))
+    np.testing.assert_array_equal(kept.masks > 1, masks > 1)
+    assert learner._lessons[0].annotated is kept
+
+
+def weigh_plainly(lesson, *, flat):
+    """Everything of the region at once."""
+    cut = tuple(slice(low, high) for low, high in lesson.region)
+    told = lesson.annotated.has_mask & lesson.learned
+    ids = torch.from_numpy(lesson.annotated.masks[cut].astype(np.int64))
+    ids[torch.isin(ids, torch.from_numpy(np.flatnonzero(~told) + 1))] = UNLABELLED
+    boxes = torch.from_numpy(lesson.annotated.boxes - [low for low, _ in lesson.region])
+    classes = mark_classes(label_voxels(ids, boxes, told=torch.from_numpy(told))[None], flat=flat)
+    return torch.bincount(classes[classes >= 0], minlength=3)
+
+
+@pytest.mark.parametrize("region", [None, ((2, 11), (2, 30), (4, 44)), ((5, 6), (0, 20), (0, 20))])
+def test_voxels_are_weighed_where_boxes_are_complete(region, learner, monkeypatch):
+    monkeypatch.setattr(drawing, "_SLAB_PLANES", 4)
+    lesson = make_lesson(learner.annotated[0], region=region)
+    counts = sum(
+        torch.bincount(classes[classes >= 0], minlength=3)
+        for classes in (mark_classes(labels[None], flat=())[0, 1:-1] for labels in lesson.label_slabs())
+    )
+    assert counts.tolist() == weigh_plainly(lesson, flat=()).tolist()
+
+
+def test_how_much_lies_around_the_region_changes_no_weights(learner, sample):
+    annotated = learner.annotated[0]
+    wide = [(20, 20), (30, 30), (0, 40)]
+    around = replace(
+        annotated,
+        masks=np.pad(annotated.masks, wide),
+        boxes=np.add(annotated.boxes, (20, 30, 0)),
+        known=tuple((low + more, high + more) for (low, high), (more, _) in zip(annotated.known, wide, strict=True)),
+    )
+    torch.testing.assert_close(
+        weigh_voxels([make_lesson(around)], flat=()), weigh_voxels([make_lesson(annotated)], flat=())
+    )
 
 
 def test_new_boxes_change_the_sizes_and_overlaps_that_are_reckoned_with(learner, sample):

@@ -1,11 +1,13 @@
 """A boxes model from boxes to files and back; what of the input is refused."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from napari_weak3d.errors import AnnotationError, ModelError, VolumeError
 from napari_weak3d.messages import Stop
@@ -14,6 +16,7 @@ from napari_weak3d.methods.boxes.model import BoxesModel
 from napari_weak3d.methods.boxes.segmenting import find_objects
 from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.metrics import box_scores, compact_ids, instance_scores
+from napari_weak3d.nn.member import Member
 from napari_weak3d.samples import draw_boxes, make_blobs
 from napari_weak3d.types import Boxes, Sample, Volume
 
@@ -267,6 +270,42 @@ def test_training_that_was_stopped_goes_on_where_it_stood(config, sample, finish
     straight = tmp_path / "straight"
     finish(BoxesModel.fit([sample], config=config(steps=8), folder=straight))
     assert (folder / "weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()
+
+
+def stop_at(step, job):
+    """Pull a job until it has taken so many steps, and stop it."""
+    reply = None
+    with contextlib.suppress(StopIteration):
+        while True:
+            reply = Stop() if job.send(reply).step >= step else None
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_on_after_scoring_decides_as_one_that_was_not_stopped(config, fit, finish, tmp_path):
+    made = make_blobs(np.random.default_rng(5), shape=(20, 48, 48), diameter_um=5.0, fill=0.2, touching=0.3)
+    sample = Sample(made.volume, draw_boxes(made.labels, rng=np.random.default_rng(0), fraction=0.4))
+    folder, setting = tmp_path / "model", config(steps=14, held_out=0.3)
+    stop_at(8, BoxesModel.fit([sample], config=setting, folder=folder))
+    stopped = BoxesModel.load(folder)
+    assert stopped.stored.sighting is not None
+    assert 0.5 <= stopped.stored.fraction < 0.95
+    finish(BoxesModel.fit([sample], config=setting, folder=folder, start=stopped))
+    finish(BoxesModel.fit([sample], config=setting, folder=tmp_path / "straight"))
+    went_on, straight = (BoxesModel.load(path).stored for path in (folder, tmp_path / "straight"))
+    assert went_on.calibration == straight.calibration
+    assert went_on.sighting is None
+    for name, weights in straight.weights.items():
+        torch.testing.assert_close(went_on.weights[name], weights, atol=0, rtol=0)
+
+
+@pytest.mark.slow
+def test_what_is_stored_is_the_network_that_was_scored(config, sample, finish, tmp_path, monkeypatch):
+    shown = []
+    snapshot = Member.snapshot
+    monkeypatch.setattr(Member, "snapshot", lambda member: shown.append(snapshot(member)) or shown[-1])
+    _, model = finish(BoxesModel.fit([sample], config=config(steps=6), folder=tmp_path / "model"))
+    for name, weights in shown[-1].state_dict().items():
+        torch.testing.assert_close(model.stored.weights[name], weights)
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_masks_that_are_not_trusted_are_not(learner, told):
     assert learner._lessons[0].annotated is learner.annotated[0]
 
 
-def test_new_boxes_put_an_end_to_masks_of_the_old_ones(learner, sample, told):
+def test_without_a_given_mask_there_are_no_completed_ones_any_more(learner, sample, told):
     told(trusted=True)
     complete(learner)
     moved = replace(sample.annotation, corners=sample.annotation.corners[::-1].copy())

@@ -167,6 +167,26 @@ def complete_masks(shown: Shown, *, foreground: float) -> Generator[None, None, 
     return replace(annotated, masks=masks, has_mask=has_mask)
 
 
+def keep_completed(now: Annotated, completed: Annotated, *, given: NDArray[np.bool_]) -> Annotated:
+    """Let boxes that did not change keep the masks that were found for them before others did.
+
+    Parameters
+    ----------
+    now
+        The boxes there are now, with the masks that are given now.
+    completed
+        The boxes before, with given and found masks.
+    given
+        (N,) bool: which of these were given: what was erased since does not come back.
+    """
+    found = {completed.boxes[row].tobytes(): row for row in np.flatnonzero(completed.has_mask & ~given).tolist()}
+    numbers, has_mask = np.zeros(len(completed.boxes) + 1, np.int32), now.has_mask.copy()
+    for row in np.flatnonzero(~now.has_mask).tolist():
+        if (before := found.get(now.boxes[row].tobytes())) is not None:
+            numbers[before + 1], has_mask[row] = row + 1, True
+    return replace(now, masks=np.where(now.masks > 0, now.masks, numbers[completed.masks]), has_mask=has_mask)
+
+
 def _reach_through(own: NDArray[np.bool_]) -> float:
     """IoU of a box with the box around what is in it."""
     found = ndimage.find_objects(own.astype(np.int8))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from napari_weak3d.methods.boxes.dense import label_voxels
 from napari_weak3d.methods.boxes.volumes import Annotated
@@ -33,6 +34,8 @@ _MASKED_CHANCE = 0.6
 """Of an object with a mask, where there are some (ours)."""
 _ALIKE = 1.3
 """Axes along which typical objects differ by more than this in length are not swapped: none looks like that."""
+_SLAB_PLANES = 16
+"""Planes that are labelled at once: a large volume takes no more memory than a small one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,29 @@ class Lesson:
     region: Region
     learned: NDArray[np.bool_]
     given: NDArray[np.bool_]
+
+    def label_slabs(self) -> Iterator[Tensor]:
+        """Tell what voxels are where boxes are complete, some planes at a time, as ``dense.label_voxels`` has it.
+
+        Yields
+        ------
+        (D + 2, Y, X) int64: D planes, and one beside them on either side, ``UNLABELLED`` beyond the region.
+        """
+        (z_low, z_high), (y_low, y_high), (x_low, x_high) = self.region
+        annotated, boxes = self.annotated, self.annotated.boxes
+        told = annotated.has_mask & self.learned
+        shown = np.concatenate([[0], np.where(told, np.arange(1, len(told) + 1), UNLABELLED)])
+        for low in range(z_low, z_high, _SLAB_PLANES):
+            high = min(z_high, low + _SLAB_PLANES)
+            first, last = max(z_low, low - 1), min(z_high, high + 1)
+            near = (boxes[:, 1, 0] > first) & (boxes[:, 0, 0] < last)
+            labels = label_voxels(
+                torch.from_numpy(shown[annotated.masks[first:last, y_low:y_high, x_low:x_high]]),
+                torch.from_numpy(boxes[near] - (first, y_low, x_low)),
+                told=torch.from_numpy(told[near]),
+            )
+            beside = (0, 0, 0, 0, int(first == low), int(last == high))
+            yield F.pad(labels, beside, value=UNLABELLED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -217,14 +217,16 @@ class Search:
             if not len(rows):
                 continue
             features = self._features.get(number) or self._forward(tile, number)[0]
+            placed: list[Tensor] = []
             while len(rows):
                 part = rows[: self._rois_at_once]
                 try:
-                    self.masks[part] = self._masks_of(features, rois[part] - _start_of(tile))
+                    placed = placed or [each.to(self.finder.compute.device) for each in features]
+                    self.masks[part] = self._masks_of(placed, rois[part] - _start_of(tile))
                 except Exception as error:
                     if not is_out_of_memory(error) or self._rois_at_once == 1:
                         raise
-                    self._features = {}
+                    self._features, placed = {}, []
                     self._rois_at_once //= 2
                     continue
                 rows, done = rows[len(part) :], done + len(part)
@@ -237,10 +239,10 @@ class Search:
     @torch.inference_mode()
     def _masks_of(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
         device = self.finder.compute.device
-        *on_device, picture = (each.to(device) for each in features)
+        *levels, picture = features
         image = torch.zeros(len(rois), dtype=torch.int64, device=device)
         with self.finder.compute.autocast():
-            logits = self.finder.net.find_masks(on_device, rois.to(device), image=image, picture=picture)
+            logits = self.finder.net.find_masks(levels, rois.to(device), image=image, picture=picture)
         return logits.float().sigmoid().cpu()
 
     @torch.inference_mode()

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_weak3d.methods.boxes.completing import keep_completed
 from napari_weak3d.methods.boxes.config import BoxesConfig
-from napari_weak3d.methods.boxes.dense import N_MAPS, find_flat, label_voxels, mark_classes
+from napari_weak3d.methods.boxes.dense import N_MAPS, find_flat, mark_classes
 from napari_weak3d.methods.boxes.drawing import (
     AUGMENTATION,
     Lesson,
@@ -257,14 +258,18 @@ class Learner:
             self.notice = "a new class of boxes needs a new training: going on with the boxes there were"
             return
         self.samples = samples
+        before = self.annotated
         self.annotated = [
-            annotate(sample, old.view, classes=self.scheme.classes)
-            for sample, old in zip(samples, self.annotated, strict=True)
+            annotate(sample, old.view, classes=self.scheme.classes) for sample, old in zip(samples, before, strict=True)
+        ]
+        completed = self.completed if self.completes else []  # nothing is told any more where no mask is given
+        self.completed = [
+            keep_completed(self.annotated[number], each, given=before[number].has_mask)
+            for number, each in enumerate(completed)
         ]
         self.scheme = fit_scheme(
             self.scheme, [each.annotation for each in samples if isinstance(each.annotation, Boxes)]
         )
-        self.completed = []
         self._hold_out()
         self.learn(without_held_out=self.calibration is None)
 
@@ -299,20 +304,20 @@ def fit_scheme(scheme: Scheme, drawn: Sequence[Boxes]) -> Scheme:
 def weigh_voxels(lessons: Sequence[Lesson], *, flat: tuple[int, ...]) -> Tensor:
     """Weigh background, inside and boundary, (3,), so that each has the same influence.
 
-    As if all objects had masks: where few do, the voxels of few would weigh as much as the background of all, and
-    objects would come out fat.
+    Counted where boxes are complete: nothing is told of the background elsewhere. As if all objects had masks: where
+    few do, the voxels of few would weigh as much as the background of all, and objects would come out fat.
     """
     counts = torch.zeros(N_MAPS)
     boxed = masked = 0.0
     for lesson in lessons:
         annotated = lesson.annotated
-        masks = torch.from_numpy(annotated.masks.astype(np.int64))
-        labels = label_voxels(masks, torch.from_numpy(annotated.boxes), told=torch.from_numpy(annotated.has_mask))
-        classes = mark_classes(labels[None], flat=flat)
-        counts += torch.bincount(classes[classes >= 0], minlength=N_MAPS)
+        for labels in lesson.label_slabs():
+            classes = mark_classes(labels[None], flat=flat)[0, 1:-1]
+            counts += torch.bincount(classes[classes >= 0], minlength=N_MAPS)
         sizes = (annotated.boxes[:, 1] - annotated.boxes[:, 0]).prod(axis=1)
-        boxed += float(sizes.sum())
-        masked += float(sizes[annotated.has_mask].sum())
+        counted = lesson.learned & annotated.lie_in(lesson.region)
+        boxed += float(sizes[counted].sum())
+        masked += float(sizes[counted & annotated.has_mask].sum())
     counts[1:] *= boxed / max(masked, 1.0)
     return balance_classes(counts, strength=1.0)
 

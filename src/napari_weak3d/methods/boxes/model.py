@@ -219,7 +219,7 @@ class _Saver:
             scheme=learner.scheme,
             calibration=learner.calibration,
             boxes=known,
-            weights=dict(learner.member.averaged.state_dict()),
+            weights=dict(learner.member.snapshot().state_dict()),
             summary={
                 "steps": newest.step if newest else 0,
                 "seconds": round(newest.seconds, 1) if newest else 0.0,
@@ -233,6 +233,7 @@ class _Saver:
             },
             resume=None if learner.fraction >= 1 else learner.state(),
             fraction=learner.fraction,
+            sighting=None if learner.fraction >= 1 else learner.held_out_sighting,
         )
         make_folder(self._folder)
         with all_or_none():

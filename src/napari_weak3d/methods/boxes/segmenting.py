@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_weak3d.messages import Command, Stop
+from napari_weak3d.methods.boxes.config import ObjectsFrom
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Finder, Search
 from napari_weak3d.methods.boxes.guessing import guess_masks
@@ -35,6 +36,10 @@ _LOST = (
     "{n} of the drawn boxes have no voxel of their own, and so no object: others fill them, or nothing is seen there"
 )
 _UNSEEN = "{n} of the drawn boxes hold nothing that the model sees: their shapes are guessed from boxes and brightness"
+_NO_MAPS = (
+    "objects were told from boxes, not from voxel maps: these need one class, some masks, and a training that came as "
+    "far as choosing thresholds"
+)
 _STOPPED = "stopped before the end: objects are missing"
 _ABOVE_HALF = np.nextafter(np.float16(0.5), np.float16(1))
 
@@ -58,6 +63,8 @@ def segment_volume(
     if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
         notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
         notices.append(f"finding boxes; {notes[-1]}")
+    if finder.config.objects_from is ObjectsFrom.VOXELS and finder.rule is None:
+        notes.append(_NO_MAPS)
     search = _begin(finder, view_volume(volume), spacing=volume.spacing, on_shrink=notices.append)
     objects, said = yield from _find(search, known=known, message=lambda: notices[-1])
     return replace(_make_prediction(objects, finder=finder, notes=(*notes, *said)), least_score=finder.threshold)
@@ -225,10 +232,13 @@ def _rescale(probability: NDArray[np.float32], *, cut: float) -> NDArray[np.floa
 
 
 def _share_out(probability: NDArray[np.float32], classes: IntLabels, *, scheme: Scheme) -> NDArray[np.float16]:
-    """(K, Z, Y, X): each voxel's mask probability for its class, the rest for the background."""
+    """(K, Z, Y, X): each object's mask probability for its class, the rest for the background.
+
+    What is no object is background for sure: of which class it nearly was is not known.
+    """
     shares = np.zeros((len(scheme.classes), *classes.shape), np.float16)
     inside = classes > 0
-    object_share = np.where(inside, np.maximum(probability, _ABOVE_HALF), np.minimum(probability, 0.0))
+    object_share = np.where(inside, np.maximum(probability, _ABOVE_HALF), 0)
     shares[0] = 1 - object_share
     for number, value in enumerate(scheme.class_values[1:], start=1):
         shares[number] = np.where(classes == value, object_share, 0)

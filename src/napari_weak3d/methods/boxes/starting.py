@@ -105,6 +105,6 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
         ) from None
     learner.continue_log(stored.log)
     if stored.resume is not None:
-        learner.calibration = stored.calibration
+        learner.calibration, learner.held_out_sighting = stored.calibration, stored.sighting
         if learner.config.has_same_budget(stored.config):
             budget.skip(stored.fraction)

@@ -15,6 +15,7 @@ from napari_weak3d.io.models import damage_told, read_arrays, read_description, 
 from napari_weak3d.methods.boxes.anchors import AnchorLayer
 from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.config import BoxesConfig
+from napari_weak3d.methods.boxes.holding_out import Sighting
 from napari_weak3d.methods.boxes.scheme import Calibration, KnownBoxes, Scheme
 from napari_weak3d.nn.checkpoint import (
     WEIGHTS,
@@ -47,6 +48,8 @@ class Stored:
         What an unfinished training goes on from, or None.
     fraction
         How much of the budget that training had used.
+    sighting
+        How well held-out boxes were found, as long as the training is not finished and they were scored.
     """
 
     config: BoxesConfig
@@ -57,6 +60,7 @@ class Stored:
     summary: Mapping[str, Any] = field(default_factory=dict)
     resume: dict[str, Tensor] | None = None
     fraction: float = 1.0
+    sighting: Sighting | None = None
     log: tuple[LogRow, ...] = ()
 
     @property
@@ -80,6 +84,7 @@ def write_model(folder: Path, stored: Stored) -> None:
         "boxes": [{"identity": known.identity, "region": known.region, "greys": known.greys} for known in stored.boxes],
         "summary": dict(stored.summary),
         "fraction": stored.fraction,
+        "sighting": None if stored.sighting is None else _describe_sighting(stored.sighting),
     }
     write_networks(
         folder,
@@ -127,8 +132,33 @@ def read_model(folder: Path) -> Stored:
             summary=described["summary"],
             resume=None if resume is None else resume[0],
             fraction=fraction,
+            sighting=_read_sighting(described.get("sighting")),
             log=read_log(folder),
         )
+
+
+def _describe_sighting(sighting: Sighting) -> dict[str, Any]:
+    by_rule = [{"rule": asdict(rule), "f1": f1, "fit": fit} for rule, (f1, fit) in sighting.by_rule.items()]
+    return {
+        "f1": sighting.f1.tolist(),
+        "n_boxes": sighting.n_boxes,
+        "fit": sighting.fit.tolist(),
+        "by_rule": by_rule,
+        "foreground": sighting.foreground,
+    }
+
+
+def _read_sighting(described: Mapping[str, Any] | None) -> Sighting | None:
+    if described is None:
+        return None
+    by_rule = {Rule(**row["rule"]): (float(row["f1"]), float(row["fit"])) for row in described["by_rule"]}
+    return Sighting(
+        np.array(described["f1"], np.float64),
+        int(described["n_boxes"]),
+        np.array(described["fit"], np.float64),
+        by_rule,
+        float(described["foreground"]),
+    )
 
 
 def _read_calibration(described: Mapping[str, Any]) -> Calibration:
