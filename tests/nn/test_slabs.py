@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_weak3d.nn.slabs import SlabView, choose_offsets
+from napari_weak3d.nn.intensity import normalise
+from napari_weak3d.nn.slabs import SlabView, choose_offsets, view_volume
+from napari_weak3d.types import Volume
 
 
 @pytest.fixture
@@ -50,3 +52,10 @@ def test_reversed_sees_the_planes_before_as_those_after(image):
 def test_a_single_plane_is_its_own_neighbour(image):
     view = SlabView(image[:1, :1], (-8, 0, 8))
     np.testing.assert_array_equal(view[:, :, :, :], np.repeat(image[:1, :1], 3, axis=0).reshape(3, 1, 5, 4))
+
+
+def test_a_whole_volume_is_seen_plane_by_plane_and_normalised(image):
+    view = view_volume(Volume(image, (2.0, 1.0, 1.0), "um"))
+    everything = (slice(None),) * 4
+    np.testing.assert_array_equal(view[everything], normalise(image, spacing=(2.0, 1.0, 1.0)))
+    assert view.shape == (4, 6, 5, 4)

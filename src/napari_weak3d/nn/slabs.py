@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.tiles import mirror
-from napari_weak3d.types import Spacing
+from napari_weak3d.types import Spacing, Volume
 
 _REACH = (1, 2, 4, 8)
 """How far the planes of a slab lie from the middle one, in pixels of the plane (ours)."""
@@ -59,3 +60,14 @@ class SlabView:
         # Cropped first (a view), then gathered: whole planes are never copied.
         box = self.image[:, :, rows, columns][:, index]
         return box.reshape(-1, *box.shape[2:])  # (C, O, Z, Y, X) -> (C * O, Z, Y, X)
+
+
+def view_volume(volume: Volume) -> SlabView:
+    """Normalise a volume for networks that see all three dimensions: slabs of one plane.
+
+    Returns
+    -------
+    A view of (2C, Z, Y, X): of each channel of the volume brightness and local contrast, see
+    :func:`~napari_weak3d.nn.intensity.normalise`.
+    """
+    return SlabView(normalise(volume.data, spacing=volume.spacing), (0,))

@@ -9,7 +9,8 @@ from napari_weak3d.methods.centroids.config import CentroidsConfig, Refinement, 
 from napari_weak3d.methods.centroids.learner import annotate_all
 from napari_weak3d.methods.centroids.refine import edge_strength
 from napari_weak3d.methods.centroids.rings import find_rings, is_transmitted
-from napari_weak3d.methods.centroids.volumes import look_at, view_volume
+from napari_weak3d.methods.centroids.volumes import look_at
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.samples import (
     SYNTHETIC,
     Optics,

@@ -28,7 +28,6 @@ from napari_weak3d.methods.centroids.volumes import (
     find_forgotten,
     make_labels,
     settle_clicks,
-    view_volume,
 )
 from napari_weak3d.nn.augment import Augmentation
 from napari_weak3d.nn.checkpoint import LogRow
@@ -38,6 +37,7 @@ from napari_weak3d.nn.losses import balance_classes, softmax_loss
 from napari_weak3d.nn.member import Compute, Member
 from napari_weak3d.nn.patch_size import PatchSize, fit_patch
 from napari_weak3d.nn.sampling import Batch, Source, Spots, draw_batch, find_spots
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.nn.threads import ThreadTuner
 from napari_weak3d.nn.unet3d import UNet3D
 from napari_weak3d.nn.warp import UNLABELLED

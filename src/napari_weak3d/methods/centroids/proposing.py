@@ -14,7 +14,7 @@ from napari_weak3d.methods.centroids.blobs import answer_to_blobs, find_alike
 from napari_weak3d.methods.centroids.model import CentroidsModel
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.scale import measure_cells
-from napari_weak3d.methods.centroids.volumes import view_volume
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.types import Centroids, Progress, Proposals, Sample
 
 ProposeJob = Generator[Progress, Command | None, Proposals]

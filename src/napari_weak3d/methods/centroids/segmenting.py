@@ -10,7 +10,6 @@ from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_weak3d.messages import Command, Stop
@@ -22,9 +21,10 @@ from napari_weak3d.methods.centroids.pseudo import BACKGROUND
 from napari_weak3d.methods.centroids.responding import draw_responses
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
 from napari_weak3d.methods.centroids.targets import region_mask
-from napari_weak3d.methods.centroids.volumes import view_volume
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.objects import list_objects
+from napari_weak3d.nn.slabs import view_volume
+from napari_weak3d.nn.uncertainty import binary_entropy
 from napari_weak3d.nn.voxels import compare_voxels
 from napari_weak3d.types import RELATIVE, IntLabels, Prediction, Progress, Spacing, Volume, nearest_voxels
 
@@ -40,7 +40,6 @@ _APART = 1.0
 _MASK = 0.5
 _INSIDE = 0.5
 """A click lies beside its cell where the probability of a cell's inside is below this (ours)."""
-_LEAST = 1e-6
 
 
 def segment_volume(
@@ -180,15 +179,7 @@ def _make_prediction(
             replace(row, score=float(score))
             for row, score in zip(list_objects(labels, classes=None), scores, strict=True)
         ),
-        uncertainty=_entropy(maps.mask),
+        uncertainty=binary_entropy(maps.mask),
         images={"centres": maps.centre, "mask": maps.mask, "inside": maps.inside},
         probabilities=foreground.astype(np.float16)[None],
     )
-
-
-def _entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Entropy of yes and no, in bits: 0 sure, 1 no idea."""
-    total = np.zeros(probability.shape, np.float32)
-    for share in (probability, 1 - probability):
-        total -= share * np.log2(np.maximum(share, _LEAST))
-    return total.clip(0, 1)

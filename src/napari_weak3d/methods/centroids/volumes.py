@@ -24,10 +24,9 @@ from napari_weak3d.methods.centroids.targets import (
     nearest_neighbours,
     region_mask,
 )
-from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.slabs import SlabView
 from napari_weak3d.nn.warp import UNLABELLED
-from napari_weak3d.types import Centroids, Region, Sample, Spacing, Volume, nearest_voxels
+from napari_weak3d.types import Centroids, Region, Sample, Spacing, nearest_voxels
 
 _FARTHEST = 1.0
 """A peak farther than this from every click, in cell radii, has none (ours)."""
@@ -37,11 +36,6 @@ _MERGE_SHARE = 0.4
 """Peaks are merged below this part of the distance at which the closest clicks lie (ours)."""
 _CLOSEST_PERCENTILE = 5
 _SIGNS = {Stain.AUTO: (1, -1), Stain.INSIDE: (1,), Stain.BORDER: (-1,)}
-
-
-def view_volume(volume: Volume) -> SlabView:
-    """Normalise a volume: two channels for each of its own, brightness and local contrast."""
-    return SlabView(normalise(volume.data, spacing=volume.spacing), (0,))
 
 
 @dataclass(frozen=True, eq=False)
