@@ -13,17 +13,18 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from napari_weak3d.messages import Command, Stop
-from napari_weak3d.methods.centroids.config import CentroidsConfig
+from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
 from napari_weak3d.methods.centroids.instances import Maps, find_instances, place_seeds
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
 from napari_weak3d.methods.centroids.responding import draw_responses
+from napari_weak3d.methods.centroids.scale import CellLook
 from napari_weak3d.methods.centroids.scheme import KnownClicks, Scheme
 from napari_weak3d.methods.centroids.targets import region_mask
 from napari_weak3d.nn.device import is_out_of_memory
 from napari_weak3d.nn.objects import list_objects
-from napari_weak3d.nn.slabs import view_volume
+from napari_weak3d.nn.slabs import SlabView, view_volume
 from napari_weak3d.nn.uncertainty import binary_entropy
 from napari_weak3d.nn.voxels import compare_voxels
 from napari_weak3d.types import RELATIVE, IntLabels, Prediction, Progress, Spacing, Volume, nearest_voxels
@@ -68,6 +69,20 @@ def segment_volume(
         Per tile, then per response map. Send Stop to end early: what is not predicted yet comes out as background, and
         without all response maps there are none.
     """
+    notes = _warn(pair, volume, scheme=scheme)
+    volume = scheme.measure(volume)
+    view = view_volume(volume)
+    maps = yield from _predict_maps(pair, view, spacing=volume.spacing, look=scheme.look, notes=notes)
+    seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
+    made = _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
+    prediction = replace(made, notes=notes, least_score=threshold)
+    if not config.responses:
+        return prediction
+    return (yield from _add_responses(prediction, pair, view, seeds=seeds, look=scheme.look, kind=config.pseudo_labels))
+
+
+def _warn(pair: Pair, volume: Volume, *, scheme: Scheme) -> tuple[str, ...]:
+    """What is to be said of a segmentation before it begins."""
     notes = []
     if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit)) > _ALIKE:
         notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
@@ -75,34 +90,37 @@ def segment_volume(
         notes.append(_IN_VOXELS.format(known="the training images" if volume.unit == RELATIVE else "this image"))
     if pair.mask is None:
         notes.append(_NO_MASKS)
-    volume = scheme.measure(volume)
-    view = view_volume(volume)
+    return tuple(notes)
+
+
+def _predict_maps(
+    pair: Pair, view: SlabView, *, spacing: Spacing, look: CellLook, notes: tuple[str, ...]
+) -> Generator[Progress, Command | None, Maps]:
+    """Predict tile by tile; after Stop, background where no tile was."""
     out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
     notices = ["; ".join(["segmenting", *notes])]
-    for done, total in pair.predict(view.image, spacing=volume.spacing, out=out, on_shrink=notices.append):
+    for done, total in pair.predict(view.image, spacing=spacing, out=out, on_shrink=notices.append):
         command = yield Progress(done, total, notices[-1])
         if isinstance(command, Stop):
             out[1 + BACKGROUND] += 1 - out[1:].sum(axis=0)  # where tiles fade, what is there is not all
             break
-    sign = 1 if scheme.look.bright_inside else -1
     centre, mask, inside = split_outputs(out)
-    maps = Maps(centre, mask, inside, -sign * view.image[2 * scheme.look.channel])
-    seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
-    prediction = replace(
-        _make_prediction(maps, seeds, volume, scheme=scheme, config=config),
-        notes=tuple(notes),
-        least_score=threshold,
-    )
-    if not config.responses:
-        return prediction
+    sign = 1 if look.bright_inside else -1
+    return Maps(centre, mask, inside, -sign * view.image[2 * look.channel])
+
+
+def _add_responses(
+    prediction: Prediction, pair: Pair, view: SlabView, *, seeds: Peaks, look: CellLook, kind: PseudoLabels
+) -> Generator[Progress, Command | None, Prediction]:
+    """Add the response maps of the seeds; after Stop, or where memory runs out, the prediction is as it was."""
     responses = np.empty(view.shape[1:], np.float32)
     try:
         for done, total in draw_responses(
             pair.centre,
             view.image,
             seeds.points_vox,
-            kind=config.pseudo_labels,
-            look=scheme.look,
+            kind=kind,
+            look=look,
             multiple=pair.centre.multiple,
             out=responses,
         ):
@@ -111,7 +129,7 @@ def segment_volume(
     except Exception as error:  # what is segmented is not lost for them
         if not is_out_of_memory(error):
             raise
-        return replace(prediction, notes=(*notes, _NO_RESPONSES))
+        return replace(prediction, notes=(*prediction.notes, _NO_RESPONSES))
     return replace(prediction, images={**prediction.images, "responses": responses})
 
 
