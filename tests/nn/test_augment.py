@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from napari_weak3d.nn.augment import (
     NO_AUGMENTATION,
-    NO_GREYS,
     PAPER_AUGMENTATION,
     UNLABELLED,
     Augmentation,
     augment,
-    augment_patch,
     sample_grid,
+    warp,
 )
 
 SHAPE = (8, 20, 20)
@@ -132,17 +131,16 @@ def test_extra_images_are_moved_but_keep_their_values():
     assert not torch.allclose(patch.image, patch.extra)
 
 
+def cut(image, labels, *, centre_vox, shape, augmentation, seed=0):
+    """A patch out of a volume of equal spacing, as batches are drawn."""
+    rng = np.random.default_rng(seed)
+    grid = sample_grid(shape, spacing=(1, 1, 1), augmentation=augmentation, rng=rng, centre_vox=centre_vox)
+    return warp(image, labels, grid=grid)
+
+
 def test_a_patch_around_a_voxel_is_that_part_of_the_volume():
     image, labels = draw((12, 30, 40))
-    patch = augment_patch(
-        image,
-        labels,
-        centre_vox=(6, 14, 20),
-        shape=(5, 7, 9),
-        spacing=(1, 1, 1),
-        augmentation=NO_AUGMENTATION,
-        rng=np.random.default_rng(0),
-    )
+    patch = cut(image, labels, centre_vox=(6, 14, 20), shape=(5, 7, 9), augmentation=NO_AUGMENTATION)
     np.testing.assert_array_equal(patch.image, image[:, 4:9, 11:18, 16:25])
     np.testing.assert_array_equal(patch.labels, labels[4:9, 11:18, 16:25])
 
@@ -151,16 +149,8 @@ def test_a_patch_around_a_voxel_is_that_part_of_the_volume():
 def test_a_changed_patch_inside_the_volume_never_sees_its_own_border(seed):
     image = np.ones((1, 60, 60, 60), np.float32)
     labels = np.ones((60, 60, 60), int)
-    augmentation = replace(EVERYTHING, elastic_sigma_vox=1, greys=NO_GREYS)
-    patch = augment_patch(
-        image,
-        labels,
-        centre_vox=(30, 30, 30),
-        shape=(16, 16, 16),
-        spacing=(1, 1, 1),
-        augmentation=augmentation,
-        rng=np.random.default_rng(seed),
-    )
+    little = replace(EVERYTHING, elastic_sigma_vox=1)
+    patch = cut(image, labels, centre_vox=(30, 30, 30), shape=(16, 16, 16), augmentation=little, seed=seed)
     assert (patch.labels == 1).all()
     assert torch.allclose(patch.image, torch.ones(()), atol=1e-5)
 
@@ -180,15 +170,8 @@ class CountingSource:
 def test_only_the_part_of_the_volume_that_a_patch_needs_is_read():
     image, labels = draw((50, 60, 60))
     image, labels = CountingSource(image), CountingSource(labels)
-    augment_patch(
-        image,
-        labels,
-        centre_vox=(25, 30, 30),
-        shape=(8, 8, 8),
-        spacing=(1, 1, 1),
-        augmentation=replace(EVERYTHING, elastic_sigma_vox=1),
-        rng=np.random.default_rng(0),
-    )
+    little = replace(EVERYTHING, elastic_sigma_vox=1)
+    cut(image, labels, centre_vox=(25, 30, 30), shape=(8, 8, 8), augmentation=little)
     assert max(image.read, labels.read) < 30**3
 
 

@@ -25,7 +25,6 @@ __all__ = [
     "Grid",
     "Patch",
     "augment",
-    "augment_patch",
     "change_greys",
     "sample_grid",
     "warp",
@@ -122,48 +121,8 @@ def augment(
     """
     shape: Shape = tuple(image.shape[1:])
     grid = sample_grid(shape, spacing=spacing, augmentation=augmentation, rng=rng)
-    return _make_patch(image, labels, grid=grid, extra=extra, spacing=spacing, greys=augmentation.greys, rng=rng)
-
-
-def augment_patch(
-    image: Any,
-    labels: Any,
-    *,
-    centre_vox: tuple[float, float, float],
-    shape: Shape,
-    spacing: Spacing,
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-    extra: Any = None,
-) -> Patch:
-    """Take a randomly changed patch out of a volume: turned or zoomed, it shows the volume, not its own border.
-
-    Parameters
-    ----------
-    image, labels, extra
-        The whole volume, as in :func:`augment`; arrays or anything sliced like them. Only what the patch needs is
-        read.
-    centre_vox
-        The voxel (z, y, x) that comes to lie in the patch's middle, to half a voxel.
-    shape
-        (Z, Y, X) of the patch.
-    """
-    grid = sample_grid(shape, spacing=spacing, augmentation=augmentation, rng=rng, centre_vox=centre_vox)
-    return _make_patch(image, labels, grid=grid, extra=extra, spacing=spacing, greys=augmentation.greys, rng=rng)
-
-
-def _make_patch(
-    image: Any,
-    labels: Any,
-    *,
-    grid: Grid,
-    extra: Any,
-    spacing: Spacing,
-    greys: GreyRanges,
-    rng: np.random.Generator,
-) -> Patch:
     moved = warp(image, labels, grid=grid, extra=extra)
-    return moved._replace(image=change_greys(moved.image, ranges=greys, spacing=spacing, rng=rng))
+    return moved._replace(image=change_greys(moved.image, ranges=augmentation.greys, spacing=spacing, rng=rng))
 
 
 def sample_grid(

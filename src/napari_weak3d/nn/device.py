@@ -215,36 +215,6 @@ def describe_devices() -> list[DeviceInfo]:
     return [*found, DeviceInfo("cpu", processor, _physical_memory(), build)]
 
 
-def memory_available(device: torch.device) -> int:
-    """Bytes that can still be allocated on ``device``; for the processor a container's limit counts too."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        # What torch holds in its cache without using it can be allocated again.
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if device.type == "mps":
-        return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
-    limits = [_system_memory_available(), _container_memory_available()]
-    return min(limit for limit in limits if limit is not None)
-
-
-def _system_memory_available() -> int:
-    """Linux tells what is available; elsewhere half the memory is a guess that leaves room for the desktop."""
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable:"))
-        return int(line.split()[1]) * 1024
-    return _physical_memory() // 2
-
-
-def _container_memory_available() -> int | None:
-    """What the control group (version 2) of a container leaves, or None where there is no limit."""
-    group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):
-        limit = int((group / "memory.max").read_text())
-        return max(0, limit - int((group / "memory.current").read_text()))
-    return None
-
-
 def _physical_memory() -> int:
     """Bytes of memory in this machine; 8 GiB where the system does not say."""
     with suppress(AttributeError, ValueError, OSError):
