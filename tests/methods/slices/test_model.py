@@ -116,6 +116,15 @@ def test_the_painted_volume_is_recognised_by_its_values_alone(finish, trained, c
     assert not prediction.uncertainty[[2, 6, 10]].any()
 
 
+@pytest.mark.slow
+def test_a_result_says_that_voxels_differ_from_those_of_training(finish, trained, cells):
+    other = replace(cells, spacing=(8.0, 1.0, 1.0))
+    progress, prediction = finish(SlicesModel.load(trained).predict(other))
+    assert prediction.notes == ("voxels differ 4 times from those of training: check the spacing",)
+    assert prediction.notes[0] in progress[0].message
+    assert finish(SlicesModel.load(trained).predict(cells))[1].notes == ()
+
+
 @pytest.mark.parametrize("after", [2, 8, 10, 13])
 def test_a_stopped_training_goes_on_as_if_it_never_stopped(after, fit, finish, tmp_path):
     finish(fit(tmp_path / "straight", steps=12))

@@ -62,17 +62,18 @@ def segment_volume(
     """
     view = view_volume(volume, scheme=scheme, config=ensemble.config)
     out = np.zeros((ensemble.n_outputs(), *view.shape[1:]), np.float32)
-    notices = ["segmenting"]
+    notes = []
     if (factor := compare_voxels(volume, spacing=scheme.spacing, unit=scheme.unit, along=scheme.stack_axis)) > _ALIKE:
-        notices.append(f"segmenting; voxels differ {factor:.2g} times from those of training, check the spacing")
+        notes.append(f"voxels differ {factor:.2g} times from those of training: check the spacing")
+    notices = ["; ".join(["segmenting", *notes])]
     for done, total in ensemble.predict(view, out=out, on_shrink=notices.append):
         command = yield Progress(done, total, notices[-1])
         if isinstance(command, Stop):
             out[BACKGROUND, ~out[: scheme.n_classes].any(axis=0)] = 1
             break
-    if scheme.paint == "objects":
-        return _make_objects(out, volume, scheme=scheme, calibration=calibration, config=config, paint=paint)
-    return _make_classes(out, volume, scheme=scheme, calibration=calibration, config=config, paint=paint)
+    make = _make_objects if scheme.paint == "objects" else _make_classes
+    prediction = make(out, volume, scheme=scheme, calibration=calibration, config=config, paint=paint)
+    return replace(prediction, notes=tuple(notes))
 
 
 def _make_classes(
