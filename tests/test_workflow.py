@@ -64,6 +64,43 @@ WRONG = {
         VolumeError,
         "channel",
     ),
+    "negative spacing": (
+        lambda s: replace(s, volume=replace(s.volume, spacing=(-1, 1, 1))),
+        VolumeError,
+        "z spacing of cells is -1",
+    ),
+    "no axis of channels": (
+        lambda s: replace(s, volume=replace(s.volume, data=s.volume.data[0])),
+        VolumeError,
+        "cells have 3 axes",
+    ),
+    "no slice": (
+        lambda s: with_paint(s, annotated=((3, 3),)),
+        AnnotationError,
+        r"\(3, 3\) is not an axis and an index",
+    ),
+    "a kind of paint that is none": (lambda s: with_paint(s, paint="object"), AnnotationError, "'object' is no kind"),
+    "a region of two axes": (
+        lambda s: replace(s, region=((0, 6), (0, 20))),
+        AnnotationError,
+        "is not first and end along z, y and x",
+    ),
+    "an array for a volume": (
+        lambda s: replace(s, volume=s.volume.data),
+        VolumeError,
+        "a ndarray is no volume: make one with Volume",
+    ),
+    "a pair for a sample": (lambda s: (s.volume, s.annotation), AnnotationError, "a tuple is no sample: make one with"),
+    "a list for labels": (
+        lambda s: with_paint(s, labels=s.annotation.labels.tolist()),
+        AnnotationError,
+        "the paint is a list: give an array",
+    ),
+    "names for classes": (
+        lambda s: with_paint(s, classes=("cell",)),
+        AnnotationError,
+        "table of classes holds other things than PaintClass",
+    ),
     "other shape": (lambda s: with_paint(s, labels=s.annotation.labels[:5]), AnnotationError, "5x20x22.*6x20x22"),
     "nothing painted": (lambda s: with_paint(s, labels=s.annotation.labels * 0), AnnotationError, "nothing is painted"),
     "slice out of range": (lambda s: with_paint(s, annotated=((1, 20),)), AnnotationError, "y:20 is out of range"),
@@ -90,6 +127,11 @@ def test_what_is_wrong_with_a_sample_is_said_first_and_nothing_is_written(name, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sample_alone_is_refused(sample, config, tmp_path):
+    with pytest.raises(AnnotationError, match=r"samples are a Sample: give a list of them, \[sample\]"):
+        next(workflow.train("slices", sample, config=config, out=tmp_path / "model"))
+
+
 def test_an_unknown_method_is_refused(sample, config, tmp_path):
     with pytest.raises(Weak3DError, match="'stardist' is not a method: there is slices"):
         next(workflow.train("stardist", [sample], config=config, out=tmp_path / "model"))
@@ -98,6 +140,15 @@ def test_an_unknown_method_is_refused(sample, config, tmp_path):
 def test_no_sample_is_refused(config, tmp_path):
     with pytest.raises(AnnotationError, match="nothing to train on"):
         next(workflow.train("slices", [], config=config, out=tmp_path / "model"))
+
+
+@pytest.mark.parametrize("method", ["slices", "boxes"])
+def test_settings_of_another_method_are_refused(method, sample, config, tmp_path):
+    other = methods.load_config("centroids")()
+    with pytest.raises(ConfigError, match=rf"settings are CentroidsConfig, those of {method} are .*load_config"):
+        next(workflow.train(method, [sample], config=other, out=tmp_path / "model"))
+    with pytest.raises(ConfigError, match="settings are dict"):
+        next(workflow.train(method, [sample], config={"steps": 3}, out=tmp_path / "model"))
 
 
 def test_a_folder_with_other_things_is_not_written_to(sample, config, tmp_path):
@@ -147,9 +198,12 @@ def test_a_model_of_another_method_is_no_start(sample, config, tmp_path, monkeyp
 def test_train_segment_and_suggest_go_through(sample, config, tmp_path):
     progress, _ = finish(workflow.train("slices", [sample], config=config, out=tmp_path / "model"))
     assert all(isinstance(item, Progress) for item in progress)
-    _, prediction = finish(workflow.segment(tmp_path / "model", sample.volume))
+    _, prediction = finish(workflow.segment(str(tmp_path / "model"), sample.volume))
     assert prediction.labels.shape == SHAPE
-    _, chosen = finish(workflow.suggest(tmp_path / "model", sample, count=2))
+    again = {"config": config, "out": str(tmp_path / "again"), "start": str(tmp_path / "model")}
+    finish(workflow.train("slices", [sample], **again))
+    assert (tmp_path / "again" / "model.json").is_file()
+    _, chosen = finish(workflow.suggest(str(tmp_path / "model"), sample, count=2))
     assert len(chosen) == 2
     assert not set(chosen) & set(sample.annotation.annotated)
     nothing = sample.annotation.labels * 0
@@ -163,6 +217,8 @@ def test_train_segment_and_suggest_go_through(sample, config, tmp_path):
         next(workflow.segment(tmp_path / "model", sample.volume, settings={"width": 4}))
     with pytest.raises(VolumeError, match="constant"):
         next(workflow.segment(tmp_path / "model", Volume(np.ones((1, *SHAPE)))))
+    with pytest.raises(VolumeError, match="z spacing of cells is 0"):
+        next(workflow.segment(tmp_path / "model", replace(sample.volume, spacing=(0, 1, 1))))
     wrong = with_paint(sample, annotated=((0, 99),))
     for labels in (sample.annotation.labels, nothing):
         with pytest.raises(AnnotationError, match="z:99 is out of range"):
@@ -218,7 +274,7 @@ def test_evaluate_scores_the_centres_of_labels_as_points():
     assert workflow.evaluate(labels * 0, Centroids(np.array([[2.0, 5.0, 6.0]])))["recall"] == 0
 
 
-@pytest.mark.parametrize("index", [(0, 6), (2, -1)])
+@pytest.mark.parametrize("index", [(0, 6), (2, -1), (3, 0), "z:3"])
 def test_evaluate_refuses_a_slice_out_of_range(truth, index):
-    with pytest.raises(AnnotationError, match="out of range"):
+    with pytest.raises(AnnotationError, match=r"out of range|not an axis and an index"):
         workflow.evaluate(truth, truth, ignore_slices=[index])

@@ -7,7 +7,9 @@ spacing where it says so. The centre of voxel i lies at coordinate i.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import index as as_index
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +33,8 @@ RELATIVE = "relative"
 class Volume:
     """An image volume.
 
+    Lists and whole numbers of a spacing become a tuple of floats; what is none stays, and is refused where it is used.
+
     Attributes
     ----------
     data
@@ -47,6 +51,10 @@ class Volume:
     spacing: Spacing = (1.0, 1.0, 1.0)
     unit: str = RELATIVE
     name: str = "volume"
+
+    def __post_init__(self) -> None:
+        with suppress(TypeError, ValueError):
+            object.__setattr__(self, "spacing", tuple(float(size) for size in self.spacing))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,6 +92,8 @@ class PaintClass:
 class Slices:
     """A few painted slices.
 
+    Lists of slices become tuples of whole numbers; what is none stays, and is refused where it is used.
+
     Attributes
     ----------
     labels
@@ -101,6 +111,11 @@ class Slices:
     paint: Literal["classes", "objects"] = "classes"
     annotated: tuple[SliceIndex, ...] = ()
     classes: tuple[PaintClass, ...] = ()
+
+    def __post_init__(self) -> None:
+        with suppress(TypeError, ValueError):
+            slices = tuple((as_index(axis), as_index(index)) for axis, index in self.annotated)
+            object.__setattr__(self, "annotated", slices)
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,7 @@ def nearest_voxels(points_vox: NDArray[Any], *, shape: Sequence[int] | None = No
 
 @dataclass(frozen=True)
 class Boxes:
-    """3D boxes of all objects, with masks for a few.
+    """3D boxes of all objects, with masks for a few; lists become arrays.
 
     Attributes
     ----------
@@ -146,6 +161,11 @@ class Boxes:
     classes: NDArray[np.int64]
     masks: IntLabels | None
     has_mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for name in ("corners", "classes", "has_mask"):
+            with suppress(ValueError):  # rows of different lengths are refused where they are used
+                object.__setattr__(self, name, np.asarray(getattr(self, name)))
 
 
 Annotation: TypeAlias = Slices | Centroids | Boxes

@@ -6,33 +6,33 @@ their end with :func:`napari_weak3d.follow`. torch is imported when a method is 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d import methods
 from napari_weak3d.config import TrainConfig
-from napari_weak3d.errors import AnnotationError, ModelError, VolumeError, Weak3DError
+from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, VolumeError, Weak3DError
 from napari_weak3d.io.annotations import (
     check_apart,
-    check_boxes,
-    check_centroids,
     check_clicks,
     check_drawn,
-    check_slices,
+    check_indices,
+    check_sample,
 )
 from napari_weak3d.io.labels import check_same_shape
 from napari_weak3d.io.models import check_model_out, read_method
+from napari_weak3d.io.spacing import GIVEN, check_spacing
 from napari_weak3d.io.volumes import check_image
 from napari_weak3d.measure import measure_objects
 from napari_weak3d.messages import Command
 from napari_weak3d.metrics import box_scores, instance_scores, marker_scores
 from napari_weak3d.types import (
-    AXES,
     RELATIVE,
     Boxes,
     Centroids,
@@ -48,9 +48,13 @@ from napari_weak3d.types import (
 )
 
 Job = Generator[Progress, Command | None, Any]
+Folder: TypeAlias = str | os.PathLike[str]
+"""Of a model."""
 
 
-def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: Path, start: Path | None = None) -> Job:
+def train(
+    method: str, samples: Sequence[Sample], *, config: TrainConfig, out: Folder, start: Folder | None = None
+) -> Job:
     """Train a model on annotated volumes and keep it in a folder.
 
     Parameters
@@ -60,7 +64,7 @@ def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: P
     samples
         At least one; annotations of the method's kind.
     config
-        Settings of this method.
+        Settings of this method, as ``methods.load_config`` makes them.
     out
         The model folder; made where it is missing, never over a folder that holds anything but a model.
     start
@@ -81,23 +85,27 @@ def train(method: str, samples: Sequence[Sample], *, config: TrainConfig, out: P
         Before the first step: whatever is wrong with what came in. Nothing is written then.
     """
     info = methods.find_method(method)
+    _check_config(config, method=method)
     if not samples:
         raise AnnotationError("there is nothing to train on: give an image and its annotation")
+    if not isinstance(samples, Sequence):
+        raise AnnotationError(f"the samples are a {type(samples).__name__}: give a list of them, [sample]")
     for sample in samples:
-        _check_sample(sample, kind=info.annotation)
+        check_sample(sample, kind=info.annotation)
     if info.annotation == "Centroids":
         check_clicks(samples)
     if info.annotation == "Boxes":
         check_drawn(samples)
-    check_model_out(out)
+    folder = Path(out)
+    check_model_out(folder)
     # Only now: with torch it takes seconds, and what is wrong should be said at once.
     model_class = methods.load_object(info.model)
     beginning = None if start is None else _load(start, method=method)
-    return (yield from model_class.fit(samples, config=config, folder=out, start=beginning))
+    return (yield from model_class.fit(samples, config=config, folder=folder, start=beginning))
 
 
 def segment(
-    model: Path,
+    model: Folder,
     volume: Volume,
     *,
     settings: Mapping[str, Any] | None = None,
@@ -147,7 +155,7 @@ def segment(
 
 
 def find_centres(
-    model: Path,
+    model: Folder,
     prediction: Prediction,
     volume: Volume,
     *,
@@ -175,7 +183,9 @@ def find_centres(
     return centres
 
 
-def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
+def suggest(
+    model: Folder, sample: Sample, *, count: int
+) -> Generator[Progress, Command | None, tuple[SliceIndex, ...]]:
     """Say what to annotate next, best first.
 
     Parameters
@@ -193,19 +203,19 @@ def suggest(model: Path, sample: Sample, *, count: int) -> Generator[Progress, C
         The model cannot be read, or the sample does not suit it.
     """
     loaded = _load(model)
-    kind = methods.find_method(read_method(model)).annotation
+    kind = method_of(model).annotation
     if isinstance(sample.annotation, Slices) and not sample.annotation.labels.any():
         # Nothing to learn from is no mistake here.
         check_image(sample.volume)
         check_same_shape(sample.annotation.labels.shape, sample.volume, name="the paint")
-        _check_slice_range(sample.annotation.annotated, sample.volume.shape, where="annotated")
+        check_indices(sample.annotation.annotated, sample.volume.shape, name="annotated slice", of=sample.volume.name)
     else:
-        _check_sample(sample, kind=kind)
+        check_sample(sample, kind=kind)
     chosen: tuple[SliceIndex, ...] = yield from loaded.suggest(sample, count=count)
     return chosen
 
 
-def propose(sample: Sample, *, model: Path | None = None) -> Generator[Progress, Command | None, Proposals]:
+def propose(sample: Sample, *, model: Folder | None = None) -> Generator[Progress, Command | None, Proposals]:
     """Find cells like those that are clicked and that have no click.
 
     Parameters
@@ -220,7 +230,7 @@ def propose(sample: Sample, *, model: Path | None = None) -> Generator[Progress,
     Weak3DError
         The model cannot be read or knows no clicks, or the sample does not suit.
     """
-    _check_sample(sample, kind="Centroids")
+    check_sample(sample, kind="Centroids")
     if model is not None:
         _require_clicks(model, option="model")
     find = methods.load_object("napari_weak3d.methods.centroids.proposing:propose")
@@ -228,7 +238,7 @@ def propose(sample: Sample, *, model: Path | None = None) -> Generator[Progress,
     return proposals
 
 
-def suggest_boxes(model: Path, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[int, ...]]:
+def suggest_boxes(model: Folder, sample: Sample, *, count: int) -> Generator[Progress, Command | None, tuple[int, ...]]:
     """Say which boxed objects to mask next, best first, as rows of the sample's boxes.
 
     Raises
@@ -237,7 +247,7 @@ def suggest_boxes(model: Path, sample: Sample, *, count: int) -> Generator[Progr
         The model cannot be read or knows no boxes, or the sample does not suit it.
     """
     loaded = _load(model, method="boxes")
-    _check_sample(sample, kind="Boxes")
+    check_sample(sample, kind="Boxes")
     chosen: tuple[int, ...] = yield from loaded.suggest_boxes(sample, count=count)
     return chosen
 
@@ -267,10 +277,11 @@ def evaluate(
     Raises
     ------
     VolumeError
-        The shapes differ.
+        The shapes differ, or the spacing is not three positive numbers.
     AnnotationError
-        A slice to ignore is out of range.
+        A slice to ignore is none, or out of range.
     """
+    check_spacing(spacing, where=GIVEN)
     if isinstance(predicted, Centroids) != isinstance(truth, Centroids):
         predicted, truth = _as_points(predicted), _as_points(truth)
     if isinstance(predicted, Centroids) and isinstance(truth, Centroids):
@@ -283,11 +294,22 @@ def evaluate(
         raise VolumeError(
             f"the prediction has the shape {predicted.shape}, the truth {truth.shape}: they must be equal"
         )
-    _check_slice_range(ignore_slices, truth.shape, where="ignore_slices")
+    check_indices(ignore_slices, truth.shape, name="slice", of="the truth", where="ignore_slices")
     ignore = np.zeros(truth.shape, bool)
     for axis, index in ignore_slices:
         np.moveaxis(ignore, axis, 0)[index] = True
     return asdict(instance_scores(predicted, truth, ignore=ignore if ignore_slices else None))
+
+
+def method_of(model: Folder) -> methods.MethodInfo:
+    """Return the method of a model.
+
+    Raises
+    ------
+    ModelError
+        The folder holds no model, or one of a method that is not there.
+    """
+    return methods.find_method(_read_known_method(Path(model)))
 
 
 def _as_points(scored: IntLabels | Centroids | Boxes) -> Centroids | Boxes:
@@ -298,43 +320,24 @@ def _as_points(scored: IntLabels | Centroids | Boxes) -> Centroids | Boxes:
     return Centroids(np.array([row.centroid for row in rows], np.float64).reshape(-1, 3))
 
 
-def _check_slice_range(slices: Sequence[SliceIndex], shape: tuple[int, ...], *, where: str) -> None:
-    for axis, index in slices:
-        if not 0 <= index < shape[axis]:
-            raise AnnotationError(
-                f"slice {AXES[axis]}:{index} is out of range: there are {shape[axis]}", where=where, value=index
-            )
-
-
-def _check_sample(sample: Sample, *, kind: str) -> None:
-    check_image(sample.volume)
-    if type(sample.annotation).__name__ != kind:
-        raise AnnotationError(
-            f"this method learns from {kind.lower()}, not from {type(sample.annotation).__name__.lower()}",
-            where="method",
+def _check_config(config: TrainConfig, *, method: str) -> None:
+    wanted = methods.load_config(method)
+    if not isinstance(config, wanted):
+        raise ConfigError(
+            f"the settings are {type(config).__name__}, those of {method} are {wanted.__name__}: make them with "
+            f"load_config({method!r}).from_settings({{...}})",
+            where="config",
+            value=config,
         )
-    for axis, (low, high), size in zip(AXES, sample.region or (), sample.volume.shape, strict=False):
-        if not 0 <= low < high <= size:
-            raise AnnotationError(
-                f"the region {low}:{high} along {axis} does not lie in {sample.volume.name}, which has {size} voxels",
-                where="region",
-                value=(low, high),
-            )
-    if isinstance(sample.annotation, Slices):
-        check_slices(sample.annotation, sample.volume, region=sample.region)
-    if isinstance(sample.annotation, Centroids) and len(sample.annotation.points_vox):
-        check_centroids(sample.annotation, sample.volume)
-    if isinstance(sample.annotation, Boxes):
-        check_boxes(sample.annotation, sample.volume)
 
 
-def _check_known(annotated: Sample, *, model: Path) -> None:
+def _check_known(annotated: Sample, *, model: Folder) -> None:
     """Check what is to be used of a volume that is segmented; nothing at all is no mistake here."""
     found = annotated.annotation
     if isinstance(found, Slices):
         raise AnnotationError("painted slices are only learned from: leave them out", where="annotated")
     if len(found.points_vox if isinstance(found, Centroids) else found.corners):
-        _check_sample(annotated, kind=methods.find_method(read_method(model)).annotation)
+        check_sample(annotated, kind=method_of(model).annotation)
     if isinstance(found, Centroids):
         check_apart(found, annotated.volume)
     if isinstance(found, Boxes) and len(found.corners):
@@ -342,13 +345,12 @@ def _check_known(annotated: Sample, *, model: Path) -> None:
         check_drawn([replace(annotated, region=None)])
 
 
-def _require_clicks(model: Path, *, option: str) -> None:
-    if methods.find_method(read_method(model)).annotation != "Centroids":
+def _require_clicks(model: Folder, *, option: str) -> None:
+    if method_of(model).annotation != "Centroids":
         raise ModelError(f"this model knows no clicks: leave out {option}", where=option, value=str(model))
 
 
-def _load(folder: Path, *, method: str | None = None) -> Any:
-    """Load a model of any method, or of this one only."""
+def _read_known_method(folder: Path) -> str:
     found = read_method(folder)
     if found not in methods.METHODS:
         raise ModelError(
@@ -357,6 +359,13 @@ def _load(folder: Path, *, method: str | None = None) -> Any:
             where=str(folder),
             value=found,
         )
+    return found
+
+
+def _load(model: Folder, *, method: str | None = None) -> Any:
+    """Load a model of any method, or of this one only."""
+    folder = Path(model)
+    found = _read_known_method(folder)
     if method is not None and found != method:
         raise ModelError(
             f"the model in {folder} is of the method {found}, not {method}", where=str(folder), value=found

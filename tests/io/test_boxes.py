@@ -161,3 +161,15 @@ def test_boxes_outside_the_volume_are_refused():
         check_boxes(boxes(), VOLUME)
     with pytest.raises(AnnotationError, match="masks are"):
         check_boxes(boxes(inside, masks=np.zeros((5, 6, 8), np.int32)), VOLUME)
+
+
+def test_boxes_may_be_lists_and_have_corners_and_one_class_each():
+    volume = Volume(np.arange(60).reshape(1, 3, 4, 5), name="raw")
+    corners = [[[0, 0, 0], [1, 2, 2]], [[1, 1, 1], [3, 4, 5]]]
+    check_boxes(Boxes(corners, [1, 2], None, [False, False]), volume)
+    with pytest.raises(AnnotationError, match=r"boxes of raw have the shape \(2, 6\): give \(N, 2, 3\)"):
+        check_boxes(Boxes(np.reshape(corners, (2, 6)), [1, 2], None, [False, False]), volume)
+    with pytest.raises(AnnotationError, match="2 boxes of raw have 1 classes: give one each"):
+        check_boxes(Boxes(corners, [1], None, [False, False]), volume)
+    with pytest.raises(AnnotationError, match=r"boxes of raw have the shape"):
+        check_boxes(Boxes([corners[0], [1, 2]], [1, 2], None, [False, False]), volume)

@@ -8,8 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.io.annotations import check_slices, parse_annotated, read_slices, write_slices
-from napari_weak3d.io.annotations.slices import format_annotated
+from napari_weak3d.io.annotations import (
+    check_slices,
+    format_annotated,
+    parse_annotated,
+    read_slices,
+    write_slices,
+)
 from napari_weak3d.io.volumes import write_labels
 from napari_weak3d.types import PaintClass, Slices, Volume
 
@@ -267,3 +272,29 @@ def test_a_table_that_does_not_cover_the_paint_is_refused():
     check_slices(Slices(labels, classes=table), VOLUME)
     with pytest.raises(AnnotationError, match="no class is background"):
         check_slices(Slices(labels, classes=table, annotated=((0, 0),)), VOLUME)
+
+
+@pytest.mark.parametrize("annotated", [((3, 3),), ["z:3"], (0, 3), ((0, 1.5),), "z:3", None, ((0, 1, 2),), ((-1, 0),)])
+def test_what_is_no_slice_is_refused(annotated, tmp_path):
+    labels = save(tmp_path / "paint.tif", (1, 0))
+    words = "is not an axis and an index: give .0, 3. for z:3"
+    with pytest.raises(AnnotationError, match=words):
+        check_slices(Slices(labels, paint="objects", annotated=annotated), VOLUME)
+    if annotated is not None:
+        with pytest.raises(AnnotationError, match=words):
+            read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=annotated)
+
+
+def test_slices_may_be_lists_of_numbers_of_any_kind():
+    slices = Slices(np.zeros(SHAPE, np.int32), annotated=[[0, np.int64(3)], (np.uint8(1), 2)])
+    assert slices.annotated == ((0, 3), (1, 2))
+    assert json.dumps(slices.annotated) == "[[0, 3], [1, 2]]"
+
+
+def test_paint_of_a_kind_that_is_not_there_is_refused(tmp_path):
+    labels = save(tmp_path / "paint.tif", (1, 0))
+    words = "'object' is no kind of paint: there is classes and objects"
+    with pytest.raises(AnnotationError, match=words):
+        check_slices(Slices(labels, paint="object", annotated=((0, 0),)), VOLUME)
+    with pytest.raises(AnnotationError, match=words):
+        read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=((0, 0),), paint="object")

@@ -415,6 +415,44 @@ def test_a_constant_image_is_refused():
         check_image(Volume(np.full((1, 4, 5, 6), 3)))
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (counted(4, 5, 6), r"raw have 3 axes, shape \(4, 5, 6\): give them as \(C, Z, Y, X\); array\[None\] adds"),
+        (counted(1, 2, 4, 5, 6), r"raw have 5 axes, shape \(1, 2, 4, 5, 6\): give them as \(C, Z, Y, X\)$"),
+        (counted(1, 4, 5, 6).astype(complex), "raw holds complex128, not whole or real numbers"),
+        (counted(1, 4, 5, 6)[:, :0], r"raw is empty: its shape is \(1, 0, 5, 6\)"),
+        (counted(1, 4, 5, 6).tolist(), "data of raw are no array but a list"),
+    ],
+)
+def test_data_that_are_no_volume_are_refused(data, words):
+    with pytest.raises(VolumeError, match=words):
+        check_image(Volume(data, name="raw"))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "words"),
+    [
+        ((-1, 1, 1), "z spacing of raw is -1: it must be positive"),
+        ((1, 0, 1), "y spacing of raw is 0"),
+        ((1, 1, np.nan), "x spacing of raw is nan"),
+        ((1, 1), "spacing of raw has 2 numbers, not 3"),
+        (2.0, r"spacing of raw is 2.0: give three numbers \(z, y, x\)"),
+        (("a", "b", "c"), "spacing of raw is .*: give three numbers"),
+    ],
+)
+def test_a_volume_with_a_spacing_that_cannot_be_is_refused(spacing, words):
+    with pytest.raises(VolumeError, match=words):
+        check_image(Volume(counted(1, 4, 5, 6), spacing, name="raw"))
+
+
+@pytest.mark.parametrize("spacing", [[2, 1, 1], np.array([2, 1, 1], np.float32)])
+def test_a_spacing_may_be_a_list_or_an_array(spacing):
+    volume = Volume(counted(1, 4, 5, 6), spacing)
+    assert volume.spacing == (2.0, 1.0, 1.0)
+    assert json.dumps(volume.spacing) == "[2.0, 1.0, 1.0]"
+
+
 @pytest.mark.slow
 def test_a_voxel_is_named_beyond_the_first_block_too():
     per_slice = np.array([0.0, 1.0, np.nan], np.float32).reshape(1, 3, 1, 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_weak3d.errors import VolumeError
 from napari_weak3d.io.lazy import Order, view_in_order
+from napari_weak3d.types import Volume
 
 UNNAMED = "Q"
 """The letter of an axis that the file does not name."""
@@ -84,6 +85,32 @@ def arrange_axes(stored: StoredImage, *, name: str, channel_axis: int | None = N
 def looks_channels_last(shape: tuple[int, ...]) -> bool:
     """Say whether the last of three lengths is that of colours, the others those of an image."""
     return len(shape) == 3 and shape[2] <= _SMALL and min(shape[:2]) >= _LARGE
+
+
+def check_axes(volume: Volume) -> None:
+    """Make sure that the data of a volume are as readers give them, where somebody has made it of an own array.
+
+    Raises
+    ------
+    VolumeError
+        They are no array (C, Z, Y, X), empty, or no whole or real numbers; or it is no volume at all.
+    """
+    if not isinstance(volume, Volume):
+        raise VolumeError(f"a {type(volume).__name__} is no volume: make one with Volume(data, spacing, unit)")
+    data, name = volume.data, volume.name
+    if not (hasattr(data, "shape") and hasattr(data, "dtype")):
+        raise VolumeError(
+            f"the data of {name} are no array but a {type(data).__name__}: give an array (C, Z, Y, X)", where=name
+        )
+    shape = tuple(int(n) for n in data.shape)
+    if len(shape) != 4:
+        advice = "; array[None] adds the axis of a single channel" if len(shape) == 3 else ""
+        raise VolumeError(
+            f"the data of {name} have {len(shape)} axes, shape {shape}: give them as (C, Z, Y, X){advice}",
+            where=name,
+            value=shape,
+        )
+    _check_array(data, shape, name=name)
 
 
 def _slices_called_channels(

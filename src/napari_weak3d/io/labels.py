@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_weak3d.errors import AnnotationError, VolumeError
-from napari_weak3d.io.axes import AxesWarning, arrange_axes
+from napari_weak3d.io.axes import AxesWarning, arrange_axes, check_axes
 from napari_weak3d.io.formats import open_stored, write_stored
 from napari_weak3d.io.time_stack import TimeStack
 from napari_weak3d.types import IntLabels, Spacing, Volume
@@ -100,7 +100,10 @@ def check_same_shape(shape: tuple[int, ...], volume: Volume, *, name: str) -> No
     ------
     AnnotationError
         They differ; the message says so too where it is only the order of the axes.
+    VolumeError
+        The volume's data are no (C, Z, Y, X).
     """
+    check_axes(volume)
     if shape == volume.shape:
         return
     advice = "they must be equal"

@@ -38,7 +38,7 @@ _IN_MICROMETRES = {
 
 
 class SpacingWarning(UserWarning):
-    """A volume without a voxel size in its metadata: taken as relative (1, 1, 1)."""
+    """A volume without a voxel size in its metadata, taken as relative (1, 1, 1)."""
 
 
 def parse_spacing(text: str) -> Spacing:
@@ -68,7 +68,12 @@ def check_spacing(spacing: Sequence[float], *, where: str) -> Spacing:
     VolumeError
         Not three numbers, or one is zero, negative, infinite or NaN.
     """
-    sizes = tuple(float(size) for size in spacing)
+    try:
+        sizes = tuple(float(size) for size in spacing)
+    except (TypeError, ValueError):
+        raise VolumeError(
+            f"the spacing of {where} is {spacing!r}: give three numbers (z, y, x)", where=where, value=spacing
+        ) from None
     if len(sizes) != 3:
         raise VolumeError(f"the spacing of {where} has {len(sizes)} numbers, not 3 (Z,Y,X)", where=where, value=spacing)
     for axis, size in zip("zyx", sizes, strict=True):

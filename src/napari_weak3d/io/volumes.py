@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from napari_weak3d.errors import VolumeError
-from napari_weak3d.io.axes import AxesWarning, arrange_axes, looks_channels_last
+from napari_weak3d.io.axes import AxesWarning, arrange_axes, check_axes, looks_channels_last
 from napari_weak3d.io.formats import open_stored
 from napari_weak3d.io.labels import read_labels, write_image, write_labels
 from napari_weak3d.io.spacing import (
@@ -109,9 +109,12 @@ def check_image(volume: Volume) -> None:
     Raises
     ------
     VolumeError
-        A voxel is NaN, infinite or beyond what float32 holds (the first is named); all voxels of every channel have the
+        The data are no (C, Z, Y, X) of whole or real numbers, or empty; the spacing is not three positive numbers; a
+        voxel is NaN, infinite or beyond what float32 holds (the first is named); all voxels of every channel have the
         same value; the lengths look as if channels were the last axis.
     """
+    check_axes(volume)
+    check_spacing(volume.spacing, where=volume.name)
     if looks_channels_last(volume.shape):
         raise VolumeError(
             f"{volume.name} is {_times(volume.shape)} (Z, Y, X): a last axis this short looks like channels: say "

@@ -18,8 +18,10 @@ from napari_weak3d.io.annotations.centroids import (
     read_centroids_and_columns,
     write_centroids,
 )
+from napari_weak3d.io.annotations.complete import check_indices, format_annotated, parse_annotated
+from napari_weak3d.io.annotations.sample import check_sample
 from napari_weak3d.io.annotations.sidecar import sidecar_path
-from napari_weak3d.io.annotations.slices import check_slices, parse_annotated, read_slices, write_slices
+from napari_weak3d.io.annotations.slices import check_slices, read_slices, write_slices
 
 __all__ = [
     "check_apart",
@@ -27,11 +29,14 @@ __all__ = [
     "check_centroids",
     "check_clicks",
     "check_drawn",
+    "check_indices",
+    "check_sample",
     "check_slices",
     "count_named_masks",
     "find_masks",
     "find_repeated",
     "find_spilled",
+    "format_annotated",
     "lie_in_region",
     "masks_path",
     "name_spilled",

@@ -119,10 +119,11 @@ def check_boxes(boxes: Boxes, volume: Volume) -> None:
     Raises
     ------
     AnnotationError
-        There is none, one reaches outside (the first is named), or the masks have another shape.
+        There is none, they are no corners, one reaches outside (the first is named), or the masks have another shape.
     """
     if len(boxes.corners) == 0:
         raise AnnotationError(f"there are no boxes for {volume.name}: draw at least one", value=0)
+    _check_corners(boxes, name=volume.name)
     outside = (boxes.corners[:, 0] < 0) | (boxes.corners[:, 1] > np.array(volume.shape))
     if outside.any():
         row, axis = (int(i) for i in np.argwhere(outside)[0])
@@ -138,6 +139,19 @@ def check_boxes(boxes: Boxes, volume: Volume) -> None:
             f"equal",
             value=boxes.masks.shape,
         )
+
+
+def _check_corners(boxes: Boxes, *, name: str) -> None:
+    n_boxes, shape = len(boxes.corners), getattr(boxes.corners, "shape", "of rows of different lengths")
+    if shape[1:] != (2, len(AXES)):
+        raise AnnotationError(
+            f"the corners of the boxes of {name} have the shape {shape}: give (N, 2, 3), first corner (z, y, x) and "
+            "end of each",
+            value=shape,
+        )
+    for what, values in (("classes", boxes.classes), ("has_mask", boxes.has_mask)):
+        if len(values) != n_boxes:
+            raise AnnotationError(f"{n_boxes} boxes of {name} have {len(values)} {what}: give one each", where=what)
 
 
 def check_drawn(samples: Sequence[Sample]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,65 +11,19 @@ import numpy as np
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.classes import make_class_table
+from napari_weak3d.io.annotations.complete import (
+    check_indices,
+    find_painted,
+    format_annotated,
+    name_some,
+    parse_annotated,
+)
 from napari_weak3d.io.annotations.sidecar import ClassEntry, Sidecar, read_sidecar, sidecar_path, write_sidecar
 from napari_weak3d.io.labels import check_same_shape, read_labels, write_labels
-from napari_weak3d.types import AXES, RELATIVE, IntLabels, PaintClass, Region, SliceIndex, Slices, Spacing, Volume
+from napari_weak3d.types import RELATIVE, IntLabels, PaintClass, Region, SliceIndex, Slices, Spacing, Volume
 
-_RUN = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
-"""No axis is longer, and Python refuses to read numbers of thousands of digits."""
-_LONGEST_RUN = 10**6
-"""Slices: more than any axis has. A mistyped range would fill the memory before it is found to be out of range."""
-_MOST_NAMED = 10
-"""Slices that a message names."""
-
-
-def parse_annotated(texts: Sequence[str], *, name: str = "annotated slices") -> tuple[SliceIndex, ...]:
-    """Read which slices are complete: ``["z:3,10,17", "y:40", "x:5-8"]``, ranges with both ends.
-
-    Parameters
-    ----------
-    texts
-        Axes, each with indices and ranges of them.
-    name
-        What messages call them.
-
-    Returns
-    -------
-    (axis, index) of each, sorted, each once. Nothing in, nothing out.
-
-    Raises
-    ------
-    AnnotationError
-        An axis other than z, y and x, no index, an index that is no whole number, or a range that runs backwards or
-        over more than a million slices.
-    """
-    found: set[SliceIndex] = set()
-    for text in " ".join(texts).split():
-        axis, colon, runs = text.lower().partition(":")
-        if axis not in AXES or len(axis) != 1 or not colon:
-            raise _bad_annotated(name, text, f"{axis!r} is not an axis, which is z, y or x")
-        if not runs:
-            raise _bad_annotated(name, text, "there is no slice index after the colon")
-        for run in runs.split(","):
-            match = _RUN.fullmatch(run)
-            if match is None:
-                raise _bad_annotated(name, text, f"{run!r} is neither a slice index nor a range of them")
-            first, last = int(match[1]), int(match[2] or match[1])
-            if last < first:
-                raise _bad_annotated(name, text, f"the range {run} runs backwards")
-            if last - first >= _LONGEST_RUN:
-                raise _bad_annotated(name, text, f"the range {run} has more than {_LONGEST_RUN} slices")
-            found |= {(AXES.index(axis), index) for index in range(first, last + 1)}
-    return tuple(sorted(found))
-
-
-def format_annotated(annotated: Sequence[SliceIndex]) -> list[str]:
-    """Say which slices are complete as :func:`parse_annotated` reads it, one text per axis."""
-    return [
-        f"{name}:{','.join(str(index) for a, index in sorted(set(annotated)) if a == axis)}"
-        for axis, name in enumerate(AXES)
-        if any(a == axis for a, _ in annotated)
-    ]
+PAINTS = ("classes", "objects")
+"""What painted values may be."""
 
 
 def read_slices(
@@ -115,28 +68,41 @@ def read_slices(
     file = Path(path)
     sidecar = read_sidecar(file) or Sidecar()
     labels = read_labels(file, like=volume)
-    if annotated is None:
-        beside = f"{sidecar_path(file).name}: annotated "
-        complete = parse_annotated(sidecar.annotated, name=f"{beside}slices")
-        _check_indices(complete, volume, name=f"{beside}slice")
-    else:
-        complete = annotated
-        _check_indices(complete, volume)
+    complete = _find_complete(annotated, sidecar, volume, beside=sidecar_path(file).name)
     meaning = paint or sidecar.paint
-    classes: tuple[PaintClass, ...] = ()
+    classes = _settle_classes(labels, sidecar, meaning=meaning, background=background, has_complete=bool(complete))
+    slices = Slices(labels, paint=meaning, annotated=complete, classes=classes)
+    check_slices(slices, volume, name=file.name, region=region)
+    return slices
+
+
+def _find_complete(
+    annotated: tuple[SliceIndex, ...] | None, sidecar: Sidecar, volume: Volume, *, beside: str
+) -> tuple[SliceIndex, ...]:
+    """The slices that are complete: as given, else as the ``.json`` of the name ``beside`` says."""
+    if annotated is not None:
+        check_indices(annotated, volume.shape, name="annotated slice", of=volume.name)
+        return annotated
+    complete = parse_annotated(sidecar.annotated, name=f"{beside}: annotated slices")
+    check_indices(complete, volume.shape, name=f"{beside}: annotated slice", of=volume.name)
+    return complete
+
+
+def _settle_classes(
+    labels: IntLabels, sidecar: Sidecar, *, meaning: str, background: int | None, has_complete: bool
+) -> tuple[PaintClass, ...]:
+    """The table of classes; empty for objects."""
     if meaning == "classes":
         known = tuple(PaintClass(**entry.model_dump()) for entry in sidecar.classes)
         painted = tuple(painted_values(labels))
-        classes = make_class_table(painted, known=known, background=background, has_complete=bool(complete))
-    elif background is not None:
+        return make_class_table(painted, known=known, background=background, has_complete=has_complete)
+    if background is not None:
         raise AnnotationError(
             f"background {background} was given for painted objects, whose values are ids: leave out --background",
             where="background",
             value=background,
         )
-    slices = Slices(labels, paint=meaning, annotated=complete, classes=classes)
-    check_slices(slices, volume, name=file.name, region=region)
-    return slices
+    return ()
 
 
 def write_slices(
@@ -175,13 +141,21 @@ def check_slices(slices: Slices, volume: Volume, *, name: str = "the paint", reg
     Raises
     ------
     AnnotationError
-        The shape differs from the volume's; a complete slice is out of range; nothing is painted; there is one class
-        only, counting the background of complete slices inside the region; a painted class is not in the table, or
-        unpainted voxels of complete slices have no background class; objects are painted, and no slice is complete, or
-        none that is complete has an object inside the region.
+        The shape differs from the volume's; a complete slice is none, or out of range; paint is neither classes nor
+        objects; nothing is painted; there is one class only, counting the background of complete slices inside the
+        region; a painted class is not in the table, or unpainted voxels of complete slices have no background class;
+        objects are painted, and no slice is complete, or none that is complete has an object inside the region.
     """
+    if not isinstance(slices.labels, np.ndarray):
+        raise AnnotationError(f"{name} is a {type(slices.labels).__name__}: give an array (Z, Y, X) of whole numbers")
     check_same_shape(slices.labels.shape, volume, name=name)
-    _check_indices(slices.annotated, volume)
+    if not all(isinstance(row, PaintClass) for row in slices.classes):
+        raise AnnotationError("the table of classes holds other things than PaintClass(value, name)", where="classes")
+    check_indices(slices.annotated, volume.shape, name="annotated slice", of=volume.name)
+    if slices.paint not in PAINTS:
+        raise AnnotationError(
+            f"{slices.paint!r} is no kind of paint: there is {' and '.join(PAINTS)}", where="paint", value=slices.paint
+        )
     painted = painted_values(slices.labels)
     if not painted:
         raise AnnotationError(
@@ -199,17 +173,6 @@ def painted_values(labels: IntLabels) -> list[int]:
     """Return the values above 0, ascending."""
     # few voxels are painted: leaving out the zeros first is ten times as fast
     return [int(value) for value in np.unique(labels[labels > 0])]
-
-
-def _check_indices(annotated: Sequence[SliceIndex], volume: Volume, *, name: str = "annotated slice") -> None:
-    for axis, index in annotated:
-        if not 0 <= index < volume.shape[axis]:
-            raise AnnotationError(
-                f"{name} {AXES[axis]}:{index} is out of range: {volume.name} has {volume.shape[axis]} slices "
-                f"along {AXES[axis]}, 0 to {volume.shape[axis] - 1}",
-                where="annotated",
-                value=index,
-            )
 
 
 def _check_classes(slices: Slices, painted: list[int], volume: Volume, *, region: Region | None) -> None:
@@ -250,7 +213,7 @@ def _check_objects(slices: Slices, n_objects: int, volume: Volume, *, region: Re
         )
     if any(plane.any() for plane in _complete_planes(slices, region=region)):
         return
-    complete = _name_some(slices.annotated)
+    complete = name_some(slices.annotated)
     if region is not None and any(plane.any() for plane in _complete_planes(slices, region=None)):
         raise AnnotationError(
             f"no complete slice of {volume.name} ({complete}) has an object inside the region: enlarge the region, or "
@@ -258,7 +221,7 @@ def _check_objects(slices: Slices, n_objects: int, volume: Volume, *, region: Re
             where="annotated",
             value=slices.annotated,
         )
-    painted = _name_some(_find_painted(slices.labels))
+    painted = name_some(find_painted(slices.labels))
     raise AnnotationError(
         f"no complete slice of {volume.name} ({complete}) has an object: the painted slices are {painted}, say which "
         "of them are complete",
@@ -276,19 +239,3 @@ def _complete_planes(slices: Slices, *, region: Region | None) -> Iterator[IntLa
         low, high = box[axis]
         if low <= index < high:
             yield np.take(inside, index - low, axis=axis)
-
-
-def _find_painted(labels: IntLabels) -> list[SliceIndex]:
-    """The slices with paint, across the axis along which they are fewest: the one that was painted across."""
-    across = [np.flatnonzero((labels > 0).any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    axis = min(range(3), key=lambda axis: len(across[axis]))
-    return [(axis, int(index)) for index in across[axis]]
-
-
-def _name_some(chosen: Sequence[SliceIndex]) -> str:
-    """The first slices, as :func:`format_annotated` says them."""
-    return " ".join(format_annotated(chosen[:_MOST_NAMED])) + (", ..." if len(chosen) > _MOST_NAMED else "")
-
-
-def _bad_annotated(name: str, text: str, why: str) -> AnnotationError:
-    return AnnotationError(f"{name} {text!r}: {why}; write them as z:3,10,17", where="annotated", value=text)
