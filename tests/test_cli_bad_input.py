@@ -52,8 +52,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("boxes.csv").write_text("z0,y0,x0,z1,y1,x1\n1,2,3,4,5,6\n")
     Path("zero.tif").touch()
     Path("text.tif").write_text("no picture " * 9)
-    Path("model").mkdir()
-    Path("model/model.json").write_text(json.dumps({"schema": 1, "method": "centroids"}))
+    for name, method in (("model", "slices"), ("clicked", "centroids")):
+        Path(name).mkdir()
+        Path(name, "model.json").write_text(json.dumps({"schema": 1, "method": method}))
     Path("flat.json").write_text("{}")
     for name in ("raw", "own"):
         write_zarr(Path(f"{name}.zarr"), picture, spacing=SPACING, unit="um", kind="image")
@@ -134,6 +135,10 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("train slices --image cells.tif --annotation paint.tif --annotated z:4 --out cells.tif", ["is a file"]),
         ("train slices --image cells.tif --annotation paint.tif --annotated z:4 --out .", ["other things"]),
         (
+            "train boxes --image cells.tif --annotation boxes.csv --out model",
+            ["it holds a model of slices: name a new folder, with --out"],
+        ),
+        (
             "train slices --image cells.tif --annotation rgb.tif --annotated z:4 --out m",
             ["rgb.tif", "with one channel"],
         ),
@@ -162,7 +167,7 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("evaluate paint.tif short.tif", ["(7, 24, 24)", "(8, 24, 24)"]),
         ("evaluate paint.tif boxes.csv", ["two kinds"]),
         ("evaluate paint.tif flat.csv --ignore-slices z:1", ["--ignore-slices", "labels"]),
-        ("segment model cells.tif --clicks twice.csv --out l.tif", ["points 1 and 3", "z 1, y 2, x 3"]),
+        ("segment clicked cells.tif --clicks twice.csv --out l.tif", ["points 1 and 3", "z 1, y 2, x 3"]),
         (f"{TRAIN} --minutes nan", ["--minutes", "'nan'"]),
         (f"{TRAIN} --minutes soon", ["--minutes", "'soon'"]),
         ("measure zero.tif --out t.csv", ["zero.tif", "empty", "copy it anew"]),

@@ -7,6 +7,7 @@ import pytest
 
 from napari_weak3d import methods, workflow
 from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, StorageError, VolumeError, Weak3DError
+from napari_weak3d.io.spacing import SpacingWarning
 from napari_weak3d.samples import paint_slices
 from napari_weak3d.types import Boxes, Centroids, PaintClass, Progress, Sample, Volume
 
@@ -149,6 +150,25 @@ def test_settings_of_another_method_are_refused(method, sample, config, tmp_path
         next(workflow.train(method, [sample], config=other, out=tmp_path / "model"))
     with pytest.raises(ConfigError, match="settings are dict"):
         next(workflow.train(method, [sample], config={"steps": 3}, out=tmp_path / "model"))
+
+
+def test_a_model_of_another_method_is_not_written_over(sample, config, tmp_path):
+    described = '{"schema": 1, "method": "boxes"}'
+    (tmp_path / "model.json").write_text(described)
+    with pytest.raises(StorageError, match="it holds a model of boxes"):
+        next(workflow.train("slices", [sample], config=config, out=tmp_path))
+    assert (tmp_path / "model.json").read_text() == described
+
+
+@pytest.mark.parametrize("voxels", [{"spacing": (20, 1, 1)}, {"spacing": (4, 2, 2), "unit": "relative"}])
+def test_training_volumes_with_other_voxels_are_told(voxels, sample, config, tmp_path, recwarn):
+    other = replace(sample, volume=replace(sample.volume, **voxels, name="thick"))
+    job = workflow.train("slices", [sample, sample, other], config=config, out=tmp_path / "new", start=tmp_path)
+    with pytest.raises(ModelError, match="is not a model"):  # all else is right
+        next(job)
+    said = [str(warning.message) for warning in recwarn if warning.category is SpacingWarning]
+    told = [] if "unit" in voxels else ["voxels differ from those of cells: thick 10 times; check the spacing"]
+    assert said == told
 
 
 def test_a_folder_with_other_things_is_not_written_to(sample, config, tmp_path):

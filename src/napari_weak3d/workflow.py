@@ -7,6 +7,7 @@ their end with :func:`napari_weak3d.follow`. torch is imported when a method is 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,11 +28,12 @@ from napari_weak3d.io.annotations import (
 )
 from napari_weak3d.io.labels import check_same_shape
 from napari_weak3d.io.models import check_model_out, read_method
-from napari_weak3d.io.spacing import GIVEN, check_spacing
+from napari_weak3d.io.spacing import GIVEN, SpacingWarning, check_spacing
 from napari_weak3d.io.volumes import check_image
 from napari_weak3d.measure import measure_objects
 from napari_weak3d.messages import Command
 from napari_weak3d.metrics import box_scores, instance_scores, marker_scores
+from napari_weak3d.nn.voxels import compare_voxels
 from napari_weak3d.types import (
     RELATIVE,
     Boxes,
@@ -51,6 +53,9 @@ Job = Generator[Progress, Command | None, Any]
 Folder: TypeAlias = str | os.PathLike[str]
 """Of a model."""
 
+_ALIKE = 2.0
+"""Voxels of training volumes that differ more than this are worth a word, as when segmenting (ours)."""
+
 
 def train(
     method: str, samples: Sequence[Sample], *, config: TrainConfig, out: Folder, start: Folder | None = None
@@ -66,7 +71,7 @@ def train(
     config
         Settings of this method, as ``methods.load_config`` makes them.
     out
-        The model folder; made where it is missing, never over a folder that holds anything but a model.
+        The model folder; made where it is missing, never over a folder that holds anything but a model of this method.
     start
         A model of the same method to go on from; may be ``out``.
 
@@ -83,6 +88,11 @@ def train(
     ------
     Weak3DError
         Before the first step: whatever is wrong with what came in. Nothing is written then.
+
+    Warns
+    -----
+    SpacingWarning
+        Voxels of a volume are more than twice as large or small as those of the first.
     """
     info = methods.find_method(method)
     _check_config(config, method=method)
@@ -97,7 +107,9 @@ def train(
     if info.annotation == "Boxes":
         check_drawn(samples)
     folder = Path(out)
-    check_model_out(folder)
+    check_model_out(folder, method=method)
+    if unlike := _name_unlike([sample.volume for sample in samples]):
+        warnings.warn(SpacingWarning(unlike), stacklevel=2)
     # Only now: with torch it takes seconds, and what is wrong should be said at once.
     model_class = methods.load_object(info.model)
     beginning = None if start is None else _load(start, method=method)
@@ -329,6 +341,14 @@ def _check_config(config: TrainConfig, *, method: str) -> None:
             where="config",
             value=config,
         )
+
+
+def _name_unlike(volumes: Sequence[Volume]) -> str:
+    """Say which volumes have other voxels than the first, whose spacing a model keeps; "" where none has."""
+    first, *others = volumes
+    factors = [(volume.name, compare_voxels(volume, spacing=first.spacing, unit=first.unit)) for volume in others]
+    unlike = [f"{name} {factor:.2g} times" for name, factor in factors if factor > _ALIKE]
+    return f"voxels differ from those of {first.name}: {', '.join(unlike)}; check the spacing" if unlike else ""
 
 
 def _check_known(annotated: Sample, *, model: Folder) -> None:

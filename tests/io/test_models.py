@@ -1,6 +1,10 @@
 """The description that every model folder has."""
 
+import errno
 import json
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -102,21 +106,23 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
 def test_a_model_may_go_where_nothing_or_a_training_is(folder, left):
     for name in left:
         (folder / name).touch()
-    check_model_out(folder)
-    check_model_out(folder / "new" / "deep")
+    check_model_out(folder, method="slices")
+    check_model_out(folder / "new" / "deep", method="slices")
+    assert not (folder / "new").exists()
+    assert sorted(file.name for file in folder.iterdir()) == sorted(left)
 
 
 def test_a_model_may_go_where_a_model_is_also_beside_notes(folder):
     write(folder, json.dumps({"schema": SCHEMA + 1, "method": "slices"}))
     (folder / "notes.txt").touch()
-    check_model_out(folder)
+    check_model_out(folder, method="slices")
 
 
 @pytest.mark.parametrize("content", ['{"format": "layers-model"}', '{"schema": 1}', "[]", "", "[" * 100_000])
 def test_a_model_may_not_go_where_another_programs_model_is(folder, content):
     write(folder, content)
     with pytest.raises(StorageError, match=r"the model.json in it is none of napari-weak3d's: name a new folder"):
-        check_model_out(folder)
+        check_model_out(folder, method="slices")
 
 
 @pytest.mark.parametrize("foreign", ["notes.txt", ".12-34-notes.txt", "log.csv.bak"])
@@ -124,6 +130,34 @@ def test_a_model_may_not_go_where_other_things_are(folder, foreign):
     (folder / foreign).touch()
     (folder / "log.csv").touch()
     with pytest.raises(StorageError, match=rf"nuclei.*other things than a model \({foreign}\): name a new folder"):
-        check_model_out(folder)
+        check_model_out(folder, method="slices")
     with pytest.raises(StorageError, match=rf"{foreign} is a file"):
-        check_model_out(folder / foreign)
+        check_model_out(folder / foreign, method="slices")
+
+
+def test_a_model_may_not_go_where_one_of_another_method_is(folder):
+    write(folder, json.dumps({"schema": SCHEMA, "method": "slices"}))
+    with pytest.raises(StorageError, match=r"nuclei: it holds a model of slices: name a new folder"):
+        check_model_out(folder, method="boxes")
+
+
+def test_a_folder_whose_name_is_too_long_is_told_at_once(tmp_path):
+    with pytest.raises(StorageError, match="the name is too long: choose a shorter one"):
+        check_model_out(tmp_path / "deep" / ("m" * 300), method="slices")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a place where nobody, root included, can make a folder")
+def test_a_place_where_no_folder_can_be_made_is_told_at_once():
+    with pytest.raises(StorageError, match=r"no model can go into /proc/model: .*choose another place"):
+        check_model_out(Path("/proc/model"), method="slices")
+
+
+def test_a_folder_that_takes_no_file_is_told_at_once(folder, monkeypatch):
+    def touch(path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "touch", touch)
+    with pytest.raises(StorageError, match="the file system is read-only: choose another place"):
+        check_model_out(folder / "new" / "deep", method="slices")
+    assert list(folder.iterdir()) == []

@@ -114,7 +114,7 @@ def run_train(options: argparse.Namespace) -> Report:
     if options.start:
         inputs.check_model_in(options.start)
     config, n_before = inputs.train_config(options), inputs.count_steps(options.start)
-    check_model_out(options.out)
+    check_model_out(options.out, method=options.method)
     samples = inputs.read_samples(options)
 
     from napari_weak3d import workflow
@@ -289,7 +289,7 @@ def _read_suggest_sample(options: argparse.Namespace) -> Sample:
 
 def _name_slices(chosen: Sequence[SliceIndex]) -> list[str]:
     """[(0, 17), (1, 4)] -> ["z:17", "y:4"], as ``--annotated`` takes them; in their order."""
-    from napari_weak3d.io.annotations.slices import format_annotated
+    from napari_weak3d.io.annotations import format_annotated
 
     return [text for index in chosen for text in format_annotated([index])]
 

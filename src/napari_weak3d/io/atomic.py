@@ -140,6 +140,31 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         _name_or_hold(target, name, drop=drop)
 
 
+def try_folder(folder: Path) -> None:
+    """Make a folder where it is missing, write a file into it, and take all that was made away again.
+
+    Rights tell less: root may do everything, and still cannot write to every place.
+
+    Raises
+    ------
+    OSError
+        It cannot be made, or not be written to.
+    """
+    made: list[Path] = []
+    file = _temporary_name(folder / "try")
+    try:
+        for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+            place.mkdir(exist_ok=True)
+            made.append(place)
+        file.touch()
+    finally:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):  # one in which somebody else has put something meanwhile stays
+            for place in reversed(made):
+                place.rmdir()
+
+
 def write_files(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> None:
     """Write files that nobody reads yet, straight under their names, and have them all on the disk on return.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_weak3d import __version__
 from napari_weak3d.errors import ConfigError, ModelError, StorageError, VolumeError
-from napari_weak3d.io.atomic import atomic_file
+from napari_weak3d.io.atomic import atomic_file, cause_in_words, try_folder
 from napari_weak3d.types import Region
 
 MODEL = "model.json"
@@ -52,35 +51,49 @@ MIGRATIONS: Mapping[int, Migration] = MappingProxyType({1: _leave_out_voxel_maps
 """For each older schema the step to the next one. A change of schema adds one line here."""
 
 
-def check_model_out(folder: Path) -> None:
+def check_model_out(folder: Path, *, method: str) -> None:
     """Make sure that a model can be written into a folder, and would not mix with anything else there.
 
     Raises
     ------
     StorageError
         It is a file; it holds other things than a model, or than what a training left that ended before its first
-        checkpoint; its ``model.json`` is of another program, or damaged; it cannot be made.
+        checkpoint; its ``model.json`` is of another method or program, or damaged; it cannot be made or written to.
     """
+    try:
+        _check_free(folder, method=method)
+        try_folder(folder)
+    except FileNotFoundError as error:  # of a place like /proc, where nothing can be made
+        raise _refuse_out(folder, "it cannot be made: choose another place") from error
+    except OSError as error:
+        raise _refuse_out(folder, cause_in_words(error, folder)) from error
+
+
+def _check_free(folder: Path, *, method: str) -> None:
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir():
         raise _refuse_out(folder, f"{there} is a file: name a new folder")
-    if there == folder and (folder / MODEL).exists():
-        if not _holds_model(folder):
+    if there != folder:
+        return
+    if (folder / MODEL).exists():
+        held = _find_held(folder)
+        if held is None:
             raise _refuse_out(folder, f"the {MODEL} in it is none of napari-weak3d's: name a new folder")
-    elif there == folder:
-        foreign = sorted(path.name for path in folder.iterdir() if not _is_ours(path.name))
-        if foreign:
-            raise _refuse_out(folder, f"it holds other things than a model ({foreign[0]}): name a new folder")
-    if not os.access(there, os.W_OK):
-        raise _refuse_out(folder, f"you may not write to {there}: choose another place")
+        if held != method:
+            raise _refuse_out(folder, f"it holds a model of {held}: name a new folder")
+        return
+    foreign = sorted(path.name for path in folder.iterdir() if not _is_ours(path.name))
+    if foreign:
+        raise _refuse_out(folder, f"it holds other things than a model ({foreign[0]}): name a new folder")
 
 
-def _holds_model(folder: Path) -> bool:
-    """Whether ``model.json`` is one that some version has written; other programs have files of that name too."""
+def _find_held(folder: Path) -> str | None:
+    """The method of a ``model.json`` that some version has written; None of other programs' files of that name."""
     try:
-        return _describes_model(json.loads((folder / MODEL).read_text(encoding="utf-8")))
+        described = json.loads((folder / MODEL).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return False
+        return None
+    return str(described["method"]) if _describes_model(described) else None
 
 
 def _describes_model(described: Any) -> bool:
