@@ -115,6 +115,13 @@ def test_later_a_snapshot_is_the_averaged_network(image, monkeypatch):
     assert not any(module.training for module in member.snapshot().modules())
 
 
+def test_forgotten_batches_are_not_run_again(image):
+    member = make()
+    train(member, image, range(3))
+    member.forget_batches()
+    assert_same(member.snapshot().state_dict(), member.averaged.state_dict())
+
+
 def test_a_snapshot_before_the_first_step_is_the_network_as_it_is(image):
     member = make()
     assert_same(member.snapshot().state_dict(), member.averaged.state_dict())

@@ -182,6 +182,10 @@ class Member:
                 net(self.compute.to_device(image))
         return net.eval()
 
+    def forget_batches(self) -> None:
+        """Measure no statistics on the batches so far: they take more memory than there is."""
+        self._last_images.clear()
+
     def _freeze_norms(self, frozen: bool) -> None:
         if frozen != self._frozen:
             self._frozen = frozen

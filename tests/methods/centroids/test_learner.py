@@ -142,10 +142,11 @@ def test_other_images_are_not_taken_over(make_learner, sample):
     assert "other images" in learner.notice
 
 
-def test_with_less_memory_it_goes_on_with_less_until_nothing_is_left_to_shrink(make_learner, monkeypatch):
-    def run_out(*_arguments, **_settings):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+def run_out(*_arguments, **_settings):
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
+
+def test_with_less_memory_it_goes_on_with_less_until_nothing_is_left_to_shrink(make_learner, monkeypatch):
     learner = make_learner(pixels=65536)
     learner.learn_centres(without_held_out=False)
     monkeypatch.setattr(Member, "step", run_out)
@@ -154,6 +155,18 @@ def test_with_less_memory_it_goes_on_with_less_until_nothing_is_left_to_shrink(m
         shrunk.extend((learner.step(0.1), learner.notice) for _ in range(20))
     assert len(shrunk) >= 3
     assert all(metrics == {} and "out of memory" in notice for metrics, notice in shrunk)
+
+
+def test_where_memory_ran_out_a_checkpoint_needs_no_more_than_the_next_step(make_learner, monkeypatch):
+    learner = make_learner(pixels=65536)
+    learner.learn_centres(without_held_out=False)
+    learner.step(0.0)
+    before = learner.members[CENTRES].averaged.state_dict()
+    with monkeypatch.context() as patch:
+        patch.setattr(Member, "step", run_out)
+        learner.step(0.1)
+    shown = learner.members[CENTRES].snapshot().state_dict()
+    assert all(torch.equal(shown[name], value) for name, value in before.items())
 
 
 def test_outside_of_the_region_nothing_is_learned(make_learner, sample):

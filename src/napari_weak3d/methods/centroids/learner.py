@@ -295,6 +295,8 @@ class Learner:
     def _shrink(self) -> None:
         before, self._patch = self._patch, self._patch.smaller(width=self.config.width)
         self.notice = self._patch.describe_after(before)
+        for member in self.members:
+            member.forget_batches()
 
     def continue_log(self, rows: Sequence[LogRow]) -> None:
         """Log after these rows of an earlier training; members have their steps by then."""
