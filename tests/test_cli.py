@@ -209,6 +209,69 @@ def test_help_config_lists_every_setting(capsys):
     assert "<= 128, a multiple of 4" in told["width"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no shell with head")
+def test_who_reads_only_the_first_line_hears_no_complaint():
+    # More than a pipe holds, so that the writer meets its end.
+    code = "import sys; from napari_weak3d.cli import main, commands; "
+    code += "commands.run_train = lambda options: {'word': 'x' * 2**20}; sys.exit(main(['train', 'slices']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.read(1)
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == 141
+
+
+def paint_on(*planes, values=(1,)):
+    labels = np.zeros((8, 24, 24), np.int32)
+    for value in values:
+        labels[list(planes), 8 * value : 8 * value + 4, 4:10] = value
+    write_labels("paint.tif", labels, spacing=SPACING, unit="um")
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """No training: what is said before it."""
+
+    def train(*args, **kwargs):
+        return iter(())
+
+    monkeypatch.setattr("napari_weak3d.workflow.train", train)
+    monkeypatch.setattr("napari_weak3d.cli.bar.follow", lambda job, **rest: None)
+    monkeypatch.setattr("napari_weak3d.cli.settings.count_steps", lambda model: 0)
+    monkeypatch.setattr("napari_weak3d.cli.settings.find_place", lambda model, config: 1.0)
+
+
+@pytest.mark.filterwarnings("default::napari_weak3d.io.annotations.SlicesWarning")
+def test_complete_slices_that_miss_the_paint_are_a_warning_of_one_line(folder, untrained, capsys):
+    paint_on(1, 3, 5)
+    for paint, annotated, said in (
+        ("classes", "z:2,4,6", "complete slices z:2,4,6 have no paint, and z:1,3,5 are painted"),
+        ("objects", "z:1,3,6", "complete slice z:6 has no paint, and z:5 is painted"),
+    ):
+        line = f"train slices --image cells.tif --annotation paint.tif --paint {paint} --annotated {annotated} --out m"
+        assert run(line) == 0
+        assert capsys.readouterr().err.splitlines() == [
+            f"warning: paint.tif: {said} and not said to be complete; slices are counted from 0"
+        ]
+
+
+def test_the_class_that_is_taken_for_the_background_is_told_if_nobody_said_it(folder, untrained, capsys):
+    line = "train slices --image cells.tif --annotation paint.tif --annotated z:1,3 --out m"
+    for values, said in (
+        ((1, 2), "paint.tif: the painted value 1 is taken for the background; --background says another"),
+        ((2,), ""),
+    ):
+        paint_on(1, 3, values=values)
+        assert run(line) == 0
+        assert capsys.readouterr().err.strip() == said
+    paint_on(1, 3, values=(1, 2))
+    assert run(f"{line} --background 2") == 0
+    assert capsys.readouterr().err == ""
+    Path("paint.json").write_text('{"classes": [{"value": 2, "name": "rest", "background": true}]}')
+    assert run(line) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.filterwarnings("default::napari_weak3d.io.spacing.SpacingWarning")
 def test_unknown_spacing_is_a_warning_of_one_line(folder, capsys):
     tifffile.imwrite("plain.tif", read_labels("truth.tif"))
@@ -241,8 +304,8 @@ def test_train_segment_suggest_go_through(folder, capsys):
 
     assert run("suggest model cells.tif -n 8 --json") == 0
     assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:2", "z:3", "z:5", "z:6"}
-    assert run("suggest model cells.tif --annotation paint.tif --annotated z:2 --annotated z:6 -n 8 --json") == 0
-    assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:3", "z:5"}
+    assert run("suggest model cells.tif --annotation paint.tif --annotated z:2 --annotated z:4 -n 8 --json") == 0
+    assert set(json.loads(capsys.readouterr().out)["slices"]) == {"z:0", "z:3", "z:5", "z:6"}
     assert run("suggest model cells.tif --annotation paint.tif --annotated z:0-7") == 0
     assert "every slice is complete: there is none to suggest" in capsys.readouterr().out
     assert run("segment model cells.tif --out out.tif --classes classes.zarr") == 0  # what we wrote we write again

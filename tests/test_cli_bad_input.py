@@ -52,7 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("boxes.csv").write_text("z0,y0,x0,z1,y1,x1\n1,2,3,4,5,6\n")
     Path("zero.tif").touch()
     Path("text.tif").write_text("no picture " * 9)
-    for name, method in (("model", "slices"), ("clicked", "centroids")):
+    for name, method in (("model", "slices"), ("clicked", "centroids"), ("later", "nuclei")):
         Path(name).mkdir()
         Path(name, "model.json").write_text(json.dumps({"schema": 1, "method": method}))
     Path("flat.json").write_text("{}")
@@ -97,7 +97,8 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         (f"{TRAIN} --config settings.json", ["'minuts'", "'minutes'"]),
         (f"{TRAIN} --config settings-bom.json", ["'minuts'", "'minutes'"]),
         (f"{TRAIN} --config broken.json", ["broken.json", "JSON"]),
-        (f"{TRAIN} --config nowhere.json", ["nowhere.json"]),
+        (f"{TRAIN} --config nowhere.json", ["--config nowhere.json does not exist: check the name"]),
+        (f"{TRAIN} --set width=-3", ["width", "'-3'", ">= 4, <= 128, a multiple of 4"]),
         (f"{TRAIN} --device gpu", ["--device", "gpu", "cuda"]),
         (f"{TRAIN} --spacing 1,1", ["1,1", "Z,Y,X"]),
         (f"{TRAIN} --spacing 0,1,1", ["the z spacing is 0: it must be positive, give it with --spacing"]),
@@ -138,6 +139,8 @@ def refuse(line: str, capsys: pytest.CaptureFixture[str]) -> str:
             "train boxes --image cells.tif --annotation boxes.csv --out model",
             ["it holds a model of slices: name a new folder, with --out"],
         ),
+        ("suggest later cells.tif", ["model in later is of the method 'nuclei', which this version does not know"]),
+        ("segment later cells.tif --clicks flat.csv --out l.tif", ["the method 'nuclei', which this version does not"]),
         (
             "train slices --image cells.tif --annotation rgb.tif --annotated z:4 --out m",
             ["rgb.tif", "with one channel"],
@@ -309,3 +312,12 @@ def test_a_folder_of_a_training_that_was_killed_can_be_used_again():
     Path("model/log.csv").touch()
     assert main(f"{TRAIN} {TINY} --steps 2".split()) == 0
     assert Path("model/model.json").is_file()
+
+
+@pytest.mark.slow
+def test_bounds_of_a_setting_are_told_while_segmenting_too(capsys):
+    assert main(f"{TRAIN} {TINY} --steps 2".split()) == 0
+    capsys.readouterr()
+    assert "(it has to be >= 64, <= 4096, a multiple of 16)" in refuse(
+        "segment model cells.tif --out l.tif --set tile=-3", capsys
+    )

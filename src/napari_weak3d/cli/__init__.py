@@ -5,10 +5,12 @@ Importing this costs nothing but argparse: every command imports what it needs i
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 from napari_weak3d.cli.parser import make_parser
 from napari_weak3d.cli.report import print_report, print_warning
@@ -18,6 +20,8 @@ EXIT_MISTAKE = 2
 """The user's input is wrong; argparse uses the same number."""
 EXIT_INTERRUPTED = 130
 """What shells give a command ended by Ctrl-C."""
+EXIT_UNREAD = 141
+"""And one ended because nobody reads any more what it prints."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,15 +35,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 after a mistake in the input, told in one line on standard error; 130 after Ctrl-C.
+        0; 2 after a mistake in the input, told in one line on standard error; 130 after Ctrl-C; 141, without a word,
+        where who reads what is printed has seen enough (``| head -1``).
     """
+    try:
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()  # else Python does it when it ends, and complains
+    except BrokenPipeError:
+        _print_no_more()
+        return EXIT_UNREAD
+
+
+def _run(arguments: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = print_warning
         try:
-            options = make_parser().parse_args(_join_negative_values(sys.argv[1:] if arguments is None else arguments))
+            options = make_parser().parse_args(_join_negative_values(arguments))
             print_report(options.run(options), form="json" if options.json else "text")
         except Weak3DError as error:
             return _complain(", ".join(filter(None, (error.message, error.option))))
+        except BrokenPipeError:
+            raise
         except OSError as error:  # what no reader or writer foresaw: say it, without a traceback
             return _complain(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
         except MemoryError:
@@ -48,6 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("interrupted", file=sys.stderr)
             return EXIT_INTERRUPTED
     return 0
+
+
+def _print_no_more() -> None:
+    """Let what is still to be printed go nowhere, as Python's manual advises."""
+    with suppress(OSError, ValueError):  # standard output that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> int:

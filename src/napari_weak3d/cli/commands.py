@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_weak3d.cli import inputs, places
+from napari_weak3d.cli import inputs, places, settings
 from napari_weak3d.cli.report import Report
 from napari_weak3d.errors import AnnotationError, Weak3DError
 
@@ -36,8 +36,7 @@ def run_demo(options: argparse.Namespace) -> Report:
     from napari_weak3d.cli import demo
     from napari_weak3d.methods import load_config
 
-    settings = {"minutes": demo.MINUTES} | inputs.read_budget(options)
-    config = load_config(options.method).from_settings(settings)
+    config = load_config(options.method).from_settings({"minutes": demo.MINUTES} | settings.read_budget(options))
     return demo.run(options.method, config=config, out=options.out)
 
 
@@ -105,7 +104,7 @@ def run_train(options: argparse.Namespace) -> Report:
 
     find_method(options.method)
     if options.help_config:
-        return inputs.describe_config(load_config(options.method))
+        return settings.describe_config(load_config(options.method))
     for name in ("image", "annotation", "out"):
         if not getattr(options, name):
             raise Weak3DError(f"train needs --{name} (see: napari-weak3d train --help)", where=name)
@@ -113,14 +112,15 @@ def run_train(options: argparse.Namespace) -> Report:
         raise Weak3DError(f"{options.method!r} takes no --masks: they belong to boxes", where="--masks")
     if options.start:
         inputs.check_model_in(options.start)
-    config, n_before = inputs.train_config(options), inputs.count_steps(options.start)
+    config, n_before = settings.train_config(options), settings.count_steps(options.start)
     check_model_out(options.out, method=options.method)
     samples = inputs.read_samples(options)
+    inputs.tell_background(options, samples)
 
     from napari_weak3d import workflow
     from napari_weak3d.cli.bar import follow, stop_on_interrupt
 
-    if options.start and (fraction := inputs.find_place(options.start, config=config)) < 1:
+    if options.start and (fraction := settings.find_place(options.start, config=config)) < 1:
         print(f"going on at {fraction:.0%} of a training that was stopped", file=sys.stderr)
     newest: deque[Progress] = deque(maxlen=1)
     with stop_on_interrupt() as commands:
@@ -129,8 +129,8 @@ def run_train(options: argparse.Namespace) -> Report:
     return {
         "model": str(options.out),
         "method": options.method,
-        "steps": inputs.count_steps(options.out) - n_before,
-        "finished": inputs.find_place(options.out, config=config) >= 1,
+        "steps": settings.count_steps(options.out) - n_before,
+        "finished": settings.find_place(options.out, config=config) >= 1,
         "metrics": dict(newest[0].metrics) if newest else {},
     }
 
@@ -156,10 +156,11 @@ def run_segment(options: argparse.Namespace) -> Report:
     from napari_weak3d.cli.bar import follow
 
     wanted = [name for name in ("classes", "uncertainty") if getattr(options, name)]
-    settings = dict(options.settings)
-    prediction = follow(workflow.segment(options.model, volume, settings=settings, wanted=wanted, clicks=clicks))
+    changed = dict(options.settings)
+    with settings.bounds_told(settings.find_config(options.model)):
+        prediction = follow(workflow.segment(options.model, volume, settings=changed, wanted=wanted, clicks=clicks))
     centres = (
-        workflow.find_centres(options.model, prediction, volume, settings=settings, clicks=clicks)
+        workflow.find_centres(options.model, prediction, volume, settings=changed, clicks=clicks)
         if options.centres_out
         else None
     )
@@ -258,10 +259,9 @@ def run_suggest(options: argparse.Namespace) -> Report:
 
 def _read_suggest_sample(options: argparse.Namespace) -> Sample:
     """The image with what is painted by now, which may be nothing."""
-    from napari_weak3d.io.models import read_method
-    from napari_weak3d.methods import find_method
+    from napari_weak3d import workflow
 
-    kind = find_method(read_method(options.model)).annotation
+    kind = workflow.method_of(options.model).annotation
     annotated = next(iter(inputs.join_annotated(options.annotated)), None)
     if options.annotation is not None:
         return inputs.read_sample(

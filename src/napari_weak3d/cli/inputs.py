@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from napari_weak3d.errors import AnnotationError, ConfigError, ModelError, VolumeError, Weak3DError
+from napari_weak3d.errors import AnnotationError, ModelError, VolumeError, Weak3DError
 
 if TYPE_CHECKING:
-    from napari_weak3d.config import TrainConfig
     from napari_weak3d.types import Boxes, Centroids, IntLabels, Region, Sample, Slices, Spacing, Volume
 
 Value = TypeVar("Value")
@@ -32,81 +30,11 @@ def check_model_in(folder: Path) -> None:
 
 def check_takes_clicks(folder: Path, *, option: str) -> None:
     """Raise ModelError where a model is of a method that knows no clicks."""
+    from napari_weak3d import workflow
     from napari_weak3d.io.models import read_method
-    from napari_weak3d.methods import find_method
 
-    method = read_method(folder)
-    if find_method(method).annotation != "Centroids":
-        raise ModelError(f"{folder} is a model of {method}: {option} belongs to centroids", where=option)
-
-
-def train_config(options: argparse.Namespace) -> TrainConfig:
-    """Settings of a training: of the model to go on from, of the file, then ``--set``, then options of their own."""
-    from napari_weak3d.methods import load_config
-
-    config = load_config(options.method)
-    settings: dict[str, Any] = _read_settings(options.config) if options.config else {}
-    settings |= dict(options.settings)
-    settings |= {name: getattr(options, name) for name in ("device", "seed") if getattr(options, name) is not None}
-    settings |= read_budget(options)
-    if "minutes" in settings:
-        settings = {"steps": 0} | settings
-    before = _read_settings_before(options.start, config, method=options.method) if options.start else {}
-    return config.from_settings(before | settings)
-
-
-def _read_settings_before(model: Path, config: type[TrainConfig], *, method: str) -> dict[str, Any]:
-    """What a model was trained with, but for the device, which may be another machine's."""
-    from napari_weak3d.io.models import read_description
-
-    described = read_description(model)
-    settings = described.get("config")
-    if described["method"] != method or not isinstance(settings, dict):
-        return {}  # the loader says what is wrong
-    return {name: value for name, value in settings.items() if name in config.model_fields and name != "device"}
-
-
-def count_steps(model: Path | None) -> int:
-    """Steps that a model has taken in all its trainings; 0 of none."""
-    from napari_weak3d.io.models import read_description
-
-    summary = {} if model is None else read_description(model).get("summary")
-    steps = summary.get("steps") if isinstance(summary, dict) else 0
-    return steps if isinstance(steps, int) else 0
-
-
-def find_place(model: Path, *, config: TrainConfig) -> float:
-    """How much of its training a model has behind it, 0..1; 1 too where a training with ``config`` begins anew."""
-    from napari_weak3d.io.models import read_description
-
-    described = read_description(model)
-    fraction, settings = described.get("fraction"), described.get("config")
-    if not isinstance(fraction, int | float) or not isinstance(settings, dict):
-        return 1.0  # the loader says what is wrong
-    budget = {name: settings.get(name) for name in ("minutes", "steps")}
-    return float(fraction) if config.has_same_budget(config.model_copy(update=budget)) else 1.0
-
-
-def read_budget(options: argparse.Namespace) -> dict[str, float | int]:
-    """``--minutes`` or ``--steps`` as settings; empty where neither is given. Minutes given undo steps of a file."""
-    if options.steps is not None:
-        if options.steps <= 0:
-            raise ConfigError(f"--steps {options.steps}: train at least one step", where="--steps", value=options.steps)
-        return {"steps": options.steps}
-    return {} if options.minutes is None else {"minutes": options.minutes, "steps": 0}
-
-
-def describe_config(config: type[TrainConfig]) -> dict[str, str]:
-    """Return a line per setting: default, bounds, what it does."""
-    schemas = config.model_json_schema()["properties"]
-    defaults = config().model_dump(mode="json")
-    return {
-        name: ", ".join(
-            [f"default {_as_setting(defaults[name])}", *_bounds(schemas[name]), *_choices(field.annotation)]
-        )
-        + f". {field.description}"
-        for name, field in config.model_fields.items()
-    }
+    if workflow.method_of(folder).annotation != "Centroids":
+        raise ModelError(f"{folder} is a model of {read_method(folder)}: {option} belongs to centroids", where=option)
 
 
 def read_samples(options: argparse.Namespace) -> list[Sample]:
@@ -209,6 +137,26 @@ def _read_slices(
         background=options.background,
         region=region,
     )
+
+
+def tell_background(options: argparse.Namespace, samples: Sequence[Sample]) -> None:
+    """Say on standard error which of several painted classes is taken for the background, where nobody has said it."""
+    from napari_weak3d.io.annotations import knows_background, painted_values
+    from napari_weak3d.types import Slices
+
+    if options.background is not None:
+        return
+    taken: dict[int, list[str]] = {}
+    for path, sample in zip(options.annotation, samples, strict=True):
+        slices = sample.annotation
+        if not isinstance(slices, Slices) or len(painted_values(slices.labels)) < 2 or knows_background(path):
+            continue
+        for row in slices.classes:
+            if row.background:
+                taken.setdefault(row.value, []).append(path.name)
+    for value, names in taken.items():
+        what = f"the painted value {value} is" if value else "unpainted voxels of complete slices are"
+        print(f"{', '.join(names)}: {what} taken for the background; --background says another", file=sys.stderr)
 
 
 def _refuse_slice_options(options: argparse.Namespace, *, annotated: list[str] | None, kind: str) -> None:
@@ -334,36 +282,3 @@ def _check_region(region: Region, *, volume: Volume) -> None:
                 where="--region",
                 value=region,
             )
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a byte order mark first
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--config {path} cannot be read as JSON: {error}", where="--config") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"--config {path} holds no JSON object of names and values", where="--config")
-    return settings
-
-
-def _as_setting(value: object) -> str:
-    """As ``--set`` would take it."""
-    return ",".join(str(part) for part in value) if isinstance(value, list) else str(value)
-
-
-def _bounds(schema: Mapping[str, Any]) -> list[str]:
-    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    bounds = [f"{sign} {_as_number(schema[key])}" for key, sign in signs.items() if key in schema]
-    return [*bounds, *([f"a multiple of {schema['multipleOf']}"] if "multipleOf" in schema else [])]
-
-
-def _as_number(value: float) -> str:
-    """Whole numbers in full: 2147483647, not 2.14748e+09."""
-    return str(int(value)) if value == int(value) else f"{value:g}"
-
-
-def _choices(kind: object) -> list[str]:
-    """The values of an enum; nothing for other types."""
-    if not (isinstance(kind, type) and issubclass(kind, Enum)):
-        return []
-    return [f"one of {' '.join(str(member.value) for member in kind)}"]

@@ -18,12 +18,13 @@ from napari_weak3d.io.annotations.centroids import (
     read_centroids_and_columns,
     write_centroids,
 )
-from napari_weak3d.io.annotations.complete import check_indices, format_annotated, parse_annotated
+from napari_weak3d.io.annotations.complete import SlicesWarning, check_indices, format_annotated, parse_annotated
 from napari_weak3d.io.annotations.sample import check_sample
-from napari_weak3d.io.annotations.sidecar import sidecar_path
-from napari_weak3d.io.annotations.slices import check_slices, read_slices, write_slices
+from napari_weak3d.io.annotations.sidecar import knows_background, sidecar_path
+from napari_weak3d.io.annotations.slices import check_slices, painted_values, read_slices, write_slices
 
 __all__ = [
+    "SlicesWarning",
     "check_apart",
     "check_boxes",
     "check_centroids",
@@ -37,9 +38,11 @@ __all__ = [
     "find_repeated",
     "find_spilled",
     "format_annotated",
+    "knows_background",
     "lie_in_region",
     "masks_path",
     "name_spilled",
+    "painted_values",
     "parse_annotated",
     "read_boxes",
     "read_centroids",

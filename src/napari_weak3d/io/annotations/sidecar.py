@@ -93,6 +93,12 @@ def read_sidecar(path: Path) -> Sidecar | None:
     return sidecar
 
 
+def knows_background(path: Path) -> bool:
+    """Whether the ``.json`` beside the label image ``path`` says which class is the background."""
+    sidecar = read_sidecar(path)
+    return sidecar is not None and any(entry.background for entry in sidecar.classes)
+
+
 def _say_what_it_has_to_be(wrong: ErrorDetails) -> str:
     """What pydantic found, in words for who wrote the file: pydantic's speak of its own classes."""
     kind = wrong["type"]
