@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations import (
+    SlicesWarning,
     check_slices,
     format_annotated,
     parse_annotated,
@@ -298,3 +299,48 @@ def test_paint_of_a_kind_that_is_not_there_is_refused(tmp_path):
         check_slices(Slices(labels, paint="object", annotated=((0, 0),)), VOLUME)
     with pytest.raises(AnnotationError, match=words):
         read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=((0, 0),), paint="object")
+
+
+# complete slices that miss the paint
+
+
+@pytest.mark.parametrize(
+    ("annotated", "paint", "said"),
+    [
+        (((0, 1), (0, 4)), "classes", "slices z:1,4 have no paint, and z:0,3 are painted and not said"),
+        (((0, 0), (0, 4)), "classes", "slice z:4 has no paint, and z:3 is painted and not said"),
+        (((0, 0), (0, 4)), "objects", "slice z:4 has no paint, and z:3 is painted and not said"),
+        (((0, 1), (0, 4), (1, 0)), "classes", "slices z:1,4 have no paint, and z:0,3 are painted and not said"),
+    ],
+)
+def test_complete_slices_beside_the_paint_are_told(annotated, paint, said, tmp_path):
+    save(tmp_path / "paint.tif", (1, 0), (1, 0), (1, 3))
+    with pytest.warns(SlicesWarning, match=rf"paint.tif: complete {said} .*; slices are counted from 0"):
+        read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=annotated, paint=paint)
+
+
+@pytest.mark.parametrize("annotated", [((0, 0), (0, 3)), ((0, 0),), ((0, 0), (0, 3), (0, 4)), ((1, 0), (0, 0))])
+def test_complete_slices_that_are_painted_or_all_background_are_fine(annotated, tmp_path, recwarn):
+    save(tmp_path / "paint.tif", (1, 0), (1, 3))
+    read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=annotated)
+    assert not recwarn
+
+
+def test_an_empty_complete_slice_is_fine_where_paint_lies_across_another_axis(tmp_path, recwarn):
+    labels = np.zeros(SHAPE, np.int32)
+    labels[:4, 2] = 1
+    labels[:4, 4] = 1
+    write_labels(tmp_path / "paint.tif", labels, spacing=(1, 1, 1), unit="um")
+    read_slices(tmp_path / "paint.tif", volume=VOLUME, annotated=((0, 4), (1, 2)))
+    assert not recwarn
+
+
+def test_a_file_of_the_dock_with_an_empty_slice_and_strokes_elsewhere_is_fine(tmp_path, recwarn):
+    labels = save(tmp_path / "paint.tif", (1, 0), (1, 3))
+    table = (PaintClass(0, "background", background=True), PaintClass(1, "cell"))
+    write_slices(tmp_path / "paint.tif", Slices(labels, annotated=((0, 0), (0, 4)), classes=table))
+    read_slices(tmp_path / "paint.tif", volume=VOLUME)
+    assert not recwarn
+    write_slices(tmp_path / "paint.tif", Slices(labels, annotated=((0, 1), (0, 4)), classes=table))
+    with pytest.warns(SlicesWarning, match="z:1,4 have no paint"):
+        read_slices(tmp_path / "paint.tif", volume=VOLUME)

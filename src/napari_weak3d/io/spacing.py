@@ -38,7 +38,10 @@ _IN_MICROMETRES = {
 
 
 class SpacingWarning(UserWarning):
-    """A volume without a voxel size in its metadata, taken as relative (1, 1, 1)."""
+    """A volume without a voxel size in its metadata, taken as relative (1, 1, 1).
+
+    Also one whose voxels are much larger or smaller than those of another that is trained on with it.
+    """
 
 
 def parse_spacing(text: str) -> Spacing:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_weak3d.errors import AnnotationError
-from napari_weak3d.types import AXES, IntLabels, SliceIndex
+from napari_weak3d.types import AXES, IntLabels, SliceIndex, Slices
 
 _RUN = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 """No axis is longer, and Python refuses to read numbers of thousands of digits."""
@@ -17,6 +17,10 @@ _LONGEST_RUN = 10**6
 """Slices: more than any axis has. A mistyped range would fill the memory before it is found to be out of range."""
 _MOST_NAMED = 10
 """Slices that a message names."""
+
+
+class SlicesWarning(UserWarning):
+    """Slices said to be complete that hardly are: they have no paint, and others have."""
 
 
 def parse_annotated(texts: Sequence[str], *, name: str = "annotated slices") -> tuple[SliceIndex, ...]:
@@ -108,6 +112,29 @@ def _is_slice(entry: object) -> bool:
     if not isinstance(entry, Sequence) or isinstance(entry, str) or len(entry) != 2:
         return False
     return all(isinstance(part, int | np.integer) for part in entry) and 0 <= entry[0] < len(AXES)
+
+
+def find_slipped(slices: Slices) -> tuple[list[SliceIndex], list[SliceIndex]]:
+    """Find complete slices that miss the paint: where someone counts from 1, or mistypes one.
+
+    Returns
+    -------
+    Complete slices without paint, and slices along the same axis that are painted and not complete. Both empty where
+    there is not both, and where slices are painted across another axis, so that every one of these has some paint.
+    """
+    empty = [(axis, index) for axis, index in slices.annotated if not np.take(slices.labels, index, axis=axis).any()]
+    if not empty:
+        return [], []
+    left = slices.labels > 0
+    for axis, index in slices.annotated:
+        np.moveaxis(left, axis, 0)[index] = False
+    fewest = len(_find_across(left))
+    for axis in sorted({axis for axis, _ in empty}):
+        painted = _find_along(left, axis)
+        n_complete = sum(along == axis for along, _ in slices.annotated)
+        if 0 < len(painted) <= max(fewest, n_complete):
+            return [(along, index) for along, index in empty if along == axis], painted
+    return [], []
 
 
 def find_painted(labels: IntLabels) -> list[SliceIndex]:

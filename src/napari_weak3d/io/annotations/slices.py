@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +13,10 @@ import numpy as np
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.io.annotations.classes import make_class_table
 from napari_weak3d.io.annotations.complete import (
+    SlicesWarning,
     check_indices,
     find_painted,
+    find_slipped,
     format_annotated,
     name_some,
     parse_annotated,
@@ -64,6 +67,12 @@ def read_slices(
         The label image cannot be read.
     AnnotationError
         The ``.json`` is damaged, or the slices do not stand :func:`check_slices`.
+
+    Warns
+    -----
+    SlicesWarning
+        Complete slices have no paint, and others along the same axis have: they are counted from 0. Where the ``.json``
+        says which are complete, only if none of them has any.
     """
     file = Path(path)
     sidecar = read_sidecar(file) or Sidecar()
@@ -73,6 +82,10 @@ def read_slices(
     classes = _settle_classes(labels, sidecar, meaning=meaning, background=background, has_complete=bool(complete))
     slices = Slices(labels, paint=meaning, annotated=complete, classes=classes)
     check_slices(slices, volume, name=file.name, region=region)
+    empty, painted = find_slipped(slices)
+    # The dock writes a .json, and there an empty slice beside a few strokes elsewhere is usual.
+    if empty and (annotated is not None or len(empty) == len(slices.annotated)):
+        warnings.warn(SlicesWarning(f"{file.name}: {_tell_slipped(empty, painted)}"), stacklevel=2)
     return slices
 
 
@@ -103,6 +116,14 @@ def _settle_classes(
             value=background,
         )
     return ()
+
+
+def _tell_slipped(empty: Sequence[SliceIndex], painted: Sequence[SliceIndex]) -> str:
+    """What :func:`find_slipped` found, in a sentence."""
+    blank, other = name_some(empty), name_some(painted)
+    first = f"complete slice {blank} has no paint" if len(empty) == 1 else f"complete slices {blank} have no paint"
+    second = f"{other} {'is' if len(painted) == 1 else 'are'} painted and not said to be complete"
+    return f"{first}, and {second}; slices are counted from 0"
 
 
 def write_slices(
