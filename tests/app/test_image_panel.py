@@ -27,18 +27,24 @@ def test_picker_shows_the_layers_and_the_current_one(panel):
 
 
 def test_spacing_of_one_without_unit_is_warned_about(panel):
-    panel.show_spacing((1, 1, 1), "relative")
+    panel.show_spacing((1, 1, 1), "relative", n_planes=9)
     assert "how large a voxel is" in panel.note.text()
     strong = panel.note.styleSheet()
-    panel.show_spacing((1, 1, 1), "um")
+    panel.show_spacing((1, 1, 1), "um", n_planes=9)
     assert "Is a voxel 1 µm" in panel.note.text()
     assert panel.note.styleSheet() != strong  # milder: it may be so
-    panel.show_spacing((2, 1, 1), "um")
+    panel.show_spacing((2, 1, 1), "um", n_planes=9)
     assert panel.note.text() == ""
 
 
+def test_one_plane_alone_is_not_warned_about_planes(panel):
+    panel.show_spacing((1, 1, 1), "relative", n_planes=1)
+    assert "how large a pixel is" in panel.note.text()
+    assert "plane" not in panel.note.text()
+
+
 def test_edited_spacing_is_told_once(panel, qtbot):
-    panel.show_spacing((1, 0.5, 0.5), "um")
+    panel.show_spacing((1, 0.5, 0.5), "um", n_planes=9)
     told = []
     panel.spacing_chosen.connect(lambda spacing, unit: told.append((spacing, unit)))
     box = panel.spacing.sizes[0]
@@ -52,7 +58,7 @@ def test_edited_spacing_is_told_once(panel, qtbot):
 def test_setters_tell_nothing(panel, qtbot):
     with qtbot.assertNotEmitted(panel.spacing_chosen), qtbot.assertNotEmitted(panel.layer_chosen):
         panel.show_layers(["a"], current="a")
-        panel.show_spacing((3, 1, 1), "um")
+        panel.show_spacing((3, 1, 1), "um", n_planes=9)
 
 
 def test_last_channel_cannot_be_unticked(panel, qtbot):
@@ -82,7 +88,7 @@ def test_what_is_fixed_stays_fixed_when_layers_come_and_go(panel):
     panel.show_layers(["a"], current="a")
     panel.set_fixed(True)
     panel.show_layers(["a", "b"], current="a")
-    panel.show_spacing((2, 1, 1), "um")
+    panel.show_spacing((2, 1, 1), "um", n_planes=9)
     assert not panel.spacing.isEnabled()
     panel.set_fixed(False)
     assert panel.spacing.isEnabled()

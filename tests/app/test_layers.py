@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_weak3d.app.canvas_mark import Mark
-from napari_weak3d.app.grid import grid_of
+from napari_weak3d.app.grid import grid_of, say_no_slice, turned_note
 from napari_weak3d.app.layers import Layers
 from napari_weak3d.errors import AnnotationError
 from napari_weak3d.types import Preview
@@ -135,6 +135,27 @@ def test_no_slice_is_shown_in_3d_in_an_oblique_cut_or_outside_of_the_image(viewe
     assert layers.shown_slice() == (0, 2)
     image.rotate = [[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]
     assert layers.shown_slice() is None
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_an_image_that_shows_planes_of_its_own_is_not_turned(viewer, place):
+    assert turned_note(make_image(viewer, **place)) == ""
+
+
+@pytest.mark.parametrize("place", [{"rotate": (10, 20, 30)}, {"shear": (0.5, 0.5, 0.5), "rotate": (5, 0, 20)}])
+@pytest.mark.parametrize("shape", [SHAPE, (2, *SHAPE)])
+def test_an_image_that_shows_none_of_its_planes_is_told(viewer, place, shape):
+    image = make_image(viewer, shape)
+    for name, value in place.items():
+        if len(shape) == len(SHAPE):
+            setattr(image, name, value)
+        else:
+            spatial = make_image(viewer, **{name: value})
+            full = np.eye(5)
+            full[1:, 1:] = spatial._transforms.simplified.affine_matrix
+            image.affine = full @ image.affine.affine_matrix
+    assert turned_note(image).startswith("cells is rotated or sheared")
+    assert say_no_slice(image) == turned_note(image)
 
 
 def test_own_labels_of_another_shape_are_refused_with_both_shapes(viewer, layers):

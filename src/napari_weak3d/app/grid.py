@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,34 @@ def find_slice(layer: Any, dims: Any) -> SliceIndex | None:
     axis = int(fixed[0])
     index = round(float(start[-N_SPATIAL:][axis]))  # halves to even, as napari does
     return (axis, index) if 0 <= index < shape_of(layer)[-N_SPATIAL:][axis] else None
+
+
+def is_turned(layer: Any) -> bool:
+    """Whether a layer is rotated or sheared so that no view shows a plane of its voxels; None, no layer, is not."""
+    if layer is None or layer.ndim < N_SPATIAL:
+        return False
+    start = np.asarray(layer.world_to_data((0.0,) * layer.ndim))
+    # (data axes, world axes): how far a voxel's index moves along a world axis
+    moved = np.abs(np.stack([np.asarray(layer.world_to_data(step)) - start for step in np.eye(layer.ndim)], axis=1))
+    still = (moved <= _STILL * moved.max(axis=0))[-N_SPATIAL:, -N_SPATIAL:]
+    return not any(
+        (still[:, first] & still[:, second]).sum() == 1 for first, second in combinations(range(N_SPATIAL), 2)
+    )
+
+
+def turned_note(layer: Any) -> str:
+    """Say that no view shows a plane of a layer's voxels, and what to do; "": one does."""
+    if not is_turned(layer):
+        return ""
+    return (
+        f"{layer.name} is rotated or sheared, so none of its own slices can be shown: open it without that, or set "
+        "rotate, shear and affine of its layer back in napari's console"
+    )
+
+
+def say_no_slice(layer: Any) -> str:
+    """Say why no slice of a layer is shown, and what to do."""
+    return turned_note(layer) or "Show one slice of the image in 2D first, in the xy, xz or yz plane"
 
 
 def time_shown(layer: Any, dims: Any) -> int | None:

@@ -30,8 +30,9 @@ _UNKNOWN_SPACING = (
     "The image does not say how large a voxel is. Set it, at least how much farther apart planes are than pixels: "
     "with 1, 1, 1 objects of a flat stack are cut wrongly."
 )
+_UNKNOWN_SIZE = "The image does not say how large a pixel is. Set it in y and x, if you want sizes in µm."
 _DOUBTFUL_SPACING = "Is a voxel 1 µm in all directions? Many files that do not know say so."
-_MILD = (_NO_IMAGE, _DOUBTFUL_SPACING)
+_MILD = (_NO_IMAGE, _UNKNOWN_SIZE, _DOUBTFUL_SPACING)
 """Notes that warn of nothing."""
 
 
@@ -147,14 +148,23 @@ class ImagePanel(QWidget):
         self._form.setRowVisible(self._channels, n > 1)
         self._channels.show_channels(n if n > 1 else 0, chosen=range(n) if chosen is None else chosen)
 
-    def show_spacing(self, spacing: Spacing, unit: str) -> None:
-        """Show the voxel size; warn where it is 1, 1, 1 of no unit, as silent files give it, and doubt it in µm."""
+    def show_spacing(self, spacing: Spacing, unit: str, *, n_planes: int) -> None:
+        """Show the voxel size; warn where it is 1, 1, 1 of no unit, as silent files give it, and doubt it in µm.
+
+        One plane alone has no others that may be farther apart.
+        """
         self.refused = False
         self._form.setRowVisible(self.spacing, True)
         self.spacing.setEnabled(not self._fixed)
         self.spacing.show_spacing(spacing, unit)
-        doubt = _UNKNOWN_SPACING if unit == RELATIVE else _DOUBTFUL_SPACING
+        unknown = _UNKNOWN_SPACING if n_planes > 1 else _UNKNOWN_SIZE
+        doubt = unknown if unit == RELATIVE else _DOUBTFUL_SPACING
         self.show_note(doubt if tuple(spacing) == (1, 1, 1) else "")
+
+    def warn_of(self, text: str) -> None:
+        """Show a warning in the place of what the note says, unless it is empty."""
+        if text:
+            self.show_note(text)
 
     def show_note(self, text: str, *, remedy: str = "") -> None:
         """Show a few words below the form, in the colour of warnings unless they are mild; empty hides them.

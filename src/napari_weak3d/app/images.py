@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_weak3d.app.choices import LayerChoices, name_part, time_in_view
 from napari_weak3d.app.desk import Desk, Work
 from napari_weak3d.app.file_advice import FileAdvice
+from napari_weak3d.app.grid import turned_note
 from napari_weak3d.app.intake import Intake
 from napari_weak3d.app.mending import read_annotation
 from napari_weak3d.app.projects import Projects
@@ -36,10 +37,8 @@ class Images(QObject):
 
     Attributes
     ----------
-    shown
-        Which layers show which images of the project.
-    time_points, replaced
-        Gets those into the project that nobody annotates; knows which layers show something else by now.
+    shown, replaced, time_points
+        Which layers show which images of the project; which show others by now; time points that nobody annotates.
     """
 
     settled = Signal()
@@ -130,7 +129,8 @@ class Images(QObject):
         panel.show_axes(image.role, n=image.data.shape[0])
         n_channels, channels = self._choices.channels_of(self._layer, image, self._time_of(image))
         panel.show_channels(n_channels, chosen=channels)
-        panel.show_spacing(*self._choices.spacing_of(self._layer, image, self._time_of(image)))
+        panel.show_spacing(*self._choices.spacing_of(self._layer, image, self._time_of(image)), n_planes=image.shape[0])
+        panel.warn_of(turned_note(self._layer))
         if self._choices.is_guess(self._layer, image):
             panel.doubt_axis(image.n_times)
         if self._layer not in self.shown:

@@ -104,6 +104,16 @@ def test_nothing_is_completed_in_3d(tool, viewer, qtbot):
     assert tool.slices().annotated == ()
 
 
+def test_a_turned_image_is_told_instead_of_a_slice_to_go_to(tool, image, qtbot):
+    image.rotate = (10, 20, 30)
+    said = []
+    tool.message.connect(said.append)
+    tool.complete_shown()
+    tool.next_slice()
+    tool.show_suggestion(())
+    assert [text[:27] for text in said] == ["cells is rotated or sheared"] * 2
+
+
 def test_several_slices_are_completed_in_one_step(tool, image):
     for which in ((0, 3), (0, 5)):
         paint(tool, image, which)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_weak3d.app.colours import preview_colormap
+from napari_weak3d.app.grid import say_no_slice, turned_note
 from napari_weak3d.app.layers import Layers
 from napari_weak3d.app.tools import class_steps, copies, edits, keys, own_labels
 from napari_weak3d.app.tools.content import describe
@@ -29,7 +30,6 @@ from napari_weak3d.types import IntLabels, SliceIndex, Slices
 
 _NO_BRUSH = ("pan_zoom", "transform", "pick", "erase")
 """Modes of a Labels layer that paint nothing."""
-_NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
 
 
 class SlicesTool(QObject):
@@ -331,7 +331,7 @@ class SlicesTool(QObject):
     def _shown(self) -> SliceIndex | None:
         shown = self._layers.shown_slice()
         if shown is None:
-            self.message.emit(self._layers.other_time() or _NO_SLICE)
+            self.message.emit(self._layers.other_time() or say_no_slice(self._image_layer))
         return shown
 
     def _is_loose(self, which: SliceIndex) -> bool:
@@ -349,8 +349,10 @@ class SlicesTool(QObject):
 
     def _go_on(self) -> None:
         self._asked = False
-        shown = self._layers.shown_slice()
-        shape = self._layers.grid_of(self._image_layer).shape
+        if turned := turned_note(self._image_layer):
+            self.message.emit(turned)
+            return
+        shown, shape = self._layers.shown_slice(), self._layers.grid_of(self._image_layer).shape
         axis, taken = shown[0] if shown else 0, self._taken()
         target = self._pending() or next_spaced(shape, taken, axis=axis)
         if target == shown and shown is not None:  # it is being looked at already

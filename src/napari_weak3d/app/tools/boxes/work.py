@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_weak3d.app.grid import Grid
+from napari_weak3d.app.grid import Grid, say_no_slice
 from napari_weak3d.app.layers import Layers
 from napari_weak3d.app.sources import spacing_of
 from napari_weak3d.app.tool_layers import ToolLayers
@@ -22,7 +22,6 @@ from napari_weak3d.app.tools.boxes.masking import Masking
 from napari_weak3d.app.tools.boxes.session import BoxSession, count
 from napari_weak3d.types import Preview, SliceIndex
 
-_NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
 _NONE_CHOSEN = "Choose a box first: click it with Select (S), or its row in the list"
 
 
@@ -245,7 +244,7 @@ class BoxWork(QObject):
 
     def _refuse(self) -> None:
         """Say why nothing can be done in what is shown."""
-        self.message.emit(self._layers.other_time() or _NO_SLICE)
+        self.message.emit(self._layers.other_time() or say_no_slice(self.image_layer))
 
     def _list_verbs(self) -> dict[str, Callable[[], None]]:
         """What keys, buttons and menu entries do, by name."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_weak3d.app.canvas_view import CanvasView
-from napari_weak3d.app.grid import Grid, lay_on
+from napari_weak3d.app.grid import Grid, lay_on, say_no_slice
 from napari_weak3d.app.layers import Layers
 from napari_weak3d.app.tool_layers import ToolLayers
 from napari_weak3d.app.tools.centroids import look
@@ -20,7 +20,6 @@ from napari_weak3d.app.tools.centroids.session import ClickSession
 from napari_weak3d.app.tools.centroids.taking import rows_in_view
 from napari_weak3d.types import SliceIndex, Spacing
 
-_NO_SLICE = "Show one slice of the image in 2D first, in the xy, xz or yz plane"
 _LOCKED = "These clicks can only be looked at: what is changed here would be lost"
 _NO_DEPTH = "Click in 2D: in 3D there is no telling how deep a click is"
 
@@ -156,7 +155,7 @@ class ClickWork:
         """Tell which slice is shown; where it is none, the user is told what to do."""
         shown = self.layers.shown_slice()
         if shown is None:
-            self.say(self.layers.other_time() or _NO_SLICE)
+            self.say(self.layers.other_time() or say_no_slice(self.image_layer))
         return shown
 
     def n_seen(self, axis: int) -> float:
