@@ -624,3 +624,15 @@ def test_channels_are_chosen_in_the_project(controller, viewer, qtbot):
     qtbot.waitUntil(lambda: not controller.images.waiting)
     entry = controller.desk.project.images[0]
     assert entry == replace(entry, channels=(0, 2))
+
+
+def test_image_that_shows_no_slice_of_its_own_is_warned_about_in_step_1(controller, viewer, image):
+    controller.images.choose(viewer.add_image(image, name="turned", rotate=(10, 20, 30)))
+    assert controller.panels.image.note.text().startswith("turned is rotated or sheared")
+
+
+def test_image_without_voxels_is_refused_by_name_and_nothing_is_made(controller, viewer):
+    controller.images.choose(viewer.add_image(np.zeros((0, 12, 14), np.uint8), contrast_limits=(0, 1), name="nothing"))
+    assert "nothing holds no voxels" in controller.panels.image.note.text()
+    controller.images.begin()
+    assert controller.desk.project is None

@@ -84,6 +84,8 @@ def test_spacing_leaves_out_the_channel_axis(stack):
     [
         (np.zeros((4, 6, 3), np.uint8), {"rgb": True}, "flower is an RGB image"),
         (np.zeros((2, 2, 2, 4, 4)), {}, "flower has 5 axes"),
+        (np.zeros((0, 4, 4)), {"contrast_limits": (0, 1)}, r"flower holds no voxels \(shape \(0, 4, 4\)\)"),
+        (np.zeros((0, 2, 4, 4)), {"contrast_limits": (0, 1)}, "flower holds no voxels"),
     ],
 )
 def test_what_is_no_image_is_refused_by_name(data, options, why):

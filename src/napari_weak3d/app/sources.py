@@ -83,7 +83,7 @@ def look_at(layer: Any, role: AxisRole | None = None) -> LayerImage:
     Raises
     ------
     VolumeError
-        RGB, more than four axes, fewer than two, or complex numbers; the message names the layer.
+        RGB, more than four axes, fewer than two, an axis of no length, or complex numbers; the message names the layer.
     """
     data = layer.data[0] if layer.multiscale else layer.data
     _check(layer, data)
@@ -293,6 +293,10 @@ def _check(layer: Any, data: Any) -> None:
             "right-click it in the layer list and split the first axis",
             where=layer.name,
             value=shape,
+        )
+    if 0 in shape:
+        raise VolumeError(
+            f"{layer.name} holds no voxels (shape {shape}): choose another image", where=layer.name, value=shape
         )
     if np.dtype(data.dtype).kind not in "buif":
         raise VolumeError(
