@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QApplication
 from napari_weak3d.app.controller import Controller
 from napari_weak3d.app.corrections import lay_over, lay_over_slice
 from napari_weak3d.app.shown_result import decide_otherwise
-from napari_weak3d.io.project import Project, write_prediction
+from napari_weak3d.errors import StorageError
+from napari_weak3d.io.project import AnnotationStore, Project, write_prediction
 from napari_weak3d.retouch import Retouch
 from napari_weak3d.types import ObjectRow, PaintClass, Prediction
 
@@ -344,6 +345,7 @@ def test_next_result_leaves_the_corrected_one_and_both_come_back(
     labels = show(controller, qtbot, SECOND)
     assert mine in viewer.layers
     assert np.array_equal(mine.data, corrected)
+    assert not mine.visible  # it would shine through
     assert np.array_equal(controller.results.result.layer.data, labels)
     folder = controller.desk.project.folder
     controller.close()
@@ -356,6 +358,21 @@ def test_next_result_leaves_the_corrected_one_and_both_come_back(
     again.viewer.layers.selection.active = older  # to correct on
     assert wait_for(again, qtbot, FIRST).layer is older
     again.close()
+
+
+def test_corrected_result_that_could_not_be_saved_stays_in_sight(controller, qtbot, monkeypatch):
+    show(controller, qtbot, FIRST)
+    mine = controller.results.result.layer
+    mine.paint((2, 10, 10), 5)
+
+    def full(self, state, planes):
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AnnotationStore, "write", full)
+        show(controller, qtbot, SECOND)
+    assert mine.visible
+    assert controller.results.result.layer is not mine
 
 
 def test_corrections_move_with_the_project(controller, tmp_path, qtbot):

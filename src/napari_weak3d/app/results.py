@@ -26,6 +26,7 @@ from napari_weak3d.app.shown_result import (
     decide,
     decide_otherwise,
     extras_of,
+    hide_earlier,
     open_prediction,
     wishes_of,
 )
@@ -174,8 +175,7 @@ class Results(QObject):
         except Weak3DError as error:
             self._desk.complain(error)
             return
-        for older in results[:-1]:
-            older.layer.visible = False
+        hide_earlier(self._open.values(), results[-1])
         self._desk.layers.hide_preview()
         work = self._desk.work
         if self.result is None or work is None or work.image_id == entry.id:
@@ -222,7 +222,7 @@ class Results(QObject):
         if result is None:
             return
         self._undo_sketch()
-        self._write(self.autosave.unwatch)
+        result.is_saved = self._write(self.autosave.unwatch)
         self._objects.turn_to(None)
         self._extras.turn_to(None)
         result.layer.events.paint.disconnect(self._on_painted)
@@ -281,11 +281,13 @@ class Results(QObject):
             state, shown = decided.state, self._desk.layers.shown_slice
             self._write(lambda: self.autosave.watch(result.layer, corrections, lambda: state, shown=shown))
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, write: Callable[[], None]) -> bool:
         try:
             write()
         except Weak3DError as error:
             self._desk.complain(error)
+            return False
+        return True
 
     def _on_painted(self) -> None:
         self._strokes += 1
@@ -363,8 +365,7 @@ class Results(QObject):
         self.autosave.let_go()  # what it had not found yet is in the new marks
         self._sketch.forget()
         kept, result.decided = self._corrections.kept, decided
-        corrected = bool(decided.marks)
-        self._desk.layers.refill_result(result.layer, filled.labels, check=filled.check, corrected=corrected)
+        self._desk.layers.refill_result(result.layer, filled.labels, check=filled.check, corrected=bool(decided.marks))
         self._watch(result, marks=decided.marks, kept=kept)
         self._objects.measure_soon()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,8 @@ class Result:
         None: not prepared yet, or not any more, for it takes as much memory as the layer several times.
     settings
         How it is to be decided when it is prepared; None: as on disk, or else as predicted.
+    is_saved
+        Whether all that the user had corrected in it could be written when it was left.
     wishes
         Settings to take over from the result before once it is prepared, by name.
     """
@@ -92,6 +94,7 @@ class Result:
     store: AnnotationStore
     decided: Decided | None = None
     settings: Retouch | None = None
+    is_saved: bool = True
     wishes: dict[str, Any] = field(default_factory=dict)
     rows: Sequence[ObjectMeasures] = ()
     volume: Volume | None = None
@@ -147,6 +150,14 @@ def wishes_of(result: Result | None, settings: Retouch) -> dict[str, Any]:
     usual = result.decided.retoucher.as_predicted
     names = ("threshold", "smallest", "fill_holes")
     return {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(usual, name)}
+
+
+def hide_earlier(results: Iterable[Result], newest: Result) -> None:
+    """Take earlier results of an image out of sight, which stay as they are; not one that could not be saved."""
+    for result in results:
+        is_earlier = result is not newest and result.entry.id == newest.entry.id
+        if is_earlier and result.is_saved and result.layer.visible:
+            result.layer.visible = False
 
 
 def measure(result: Result, shown: IntLabels) -> Sequence[ObjectMeasures]:
