@@ -208,6 +208,31 @@ def test_a_read_only_project_is_told(qtbot, autosave, layer, store, desk):
         assert "open for writing by" in failed.args[0].message
 
 
+def test_planes_of_another_shape_are_forgotten_with_it(qtbot, autosave, watched, store):
+    with qtbot.waitSignal(autosave.saved):
+        watched.paint((2, 10, 10), 3)
+    with qtbot.waitSignal(autosave.failed):  # no plane of it fits
+        watched.data = np.ones((5, 5, 5), np.int32)
+    watched.data = np.zeros(SHAPE, np.int32)
+    autosave.flush()
+    same(store, watched)
+    with qtbot.waitSignal(autosave.saved):
+        watched.paint((3, 10, 10), 4)
+    same(store, watched)
+
+
+def test_paint_that_was_not_saved_yet_outlives_data_of_another_shape(qtbot, autosave, watched, store):
+    watched.data[4] = 7
+    autosave._watched.changes.look_first([4])
+    autosave._watched.changes.go_on(watched.data, until=math.inf)
+    painted = watched.data
+    with qtbot.waitSignal(autosave.failed):
+        watched.data = np.ones((5, 5, 5), np.int32)
+    watched.data = painted
+    autosave.flush()
+    same(store, watched)
+
+
 # finding changes, without a window
 
 
@@ -215,7 +240,7 @@ def test_changes_are_found_as_a_plain_comparison_finds_them():
     rng = np.random.default_rng(0)
     data = np.zeros((8, 5, 6), np.int32)
     written = {}
-    changes = PlaneChanges({})
+    changes = PlaneChanges({}, shape=SHAPE)
     for _ in range(30):
         for _ in range(rng.integers(0, 4)):
             data[rng.integers(8), rng.integers(5), rng.integers(6)] = rng.integers(0, 2)
@@ -235,7 +260,7 @@ def test_changes_are_found_as_a_plain_comparison_finds_them():
 def test_a_plane_that_is_painted_on_while_it_is_copied_is_found_again(monkeypatch):
     monkeypatch.setattr("napari_weak3d.app.changes._STEP_VOXELS", 6)
     data = np.ones((1, 5, 6), np.int32)
-    changes = PlaneChanges({})
+    changes = PlaneChanges({}, shape=SHAPE)
     changes.look_first([0])
     while not changes.found:
         changes.go_on(data, until=0)
@@ -248,7 +273,7 @@ def test_a_plane_that_is_painted_on_while_it_is_copied_is_found_again(monkeypatc
 
 def test_planes_that_were_given_back_lose_to_newer_ones():
     data = np.zeros((2, 2, 2), np.int32)
-    changes = PlaneChanges({})
+    changes = PlaneChanges({}, shape=SHAPE)
     data[:] = 1
     changes.look_first([0, 1])
     changes.go_on(data, until=math.inf)

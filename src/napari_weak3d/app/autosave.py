@@ -69,6 +69,7 @@ class _Watched:
     written_at: float = -math.inf
     not_before: float = -math.inf
     told: set[str] = field(default_factory=set)
+    shape: tuple[int, ...] = (0, 0, 0)  # of the paint, as it was when the watching began
 
     @property
     def paint(self) -> Any:
@@ -146,6 +147,7 @@ class Autosave(QObject):
         """
         self.unwatch()
         watched = _Watched(layer, store, state, shown)
+        watched.shape = tuple(watched.paint.shape)
         if store.painted_planes() and not _has_paint(watched.paint):
             raise AnnotationError(
                 f"the layer {layer.name} is empty and {store.folder} holds paint: put that into the layer first",
@@ -311,7 +313,7 @@ class Autosave(QObject):
         """What was on disk when the watching began, or the revision that is there now."""
         if watched.changes is None:
             planes, watched.written = result
-            watched.changes = PlaneChanges(planes)
+            watched.changes = PlaneChanges(planes, shape=watched.shape)
             return
         watched.written = self._writing_state
         watched.told.clear()

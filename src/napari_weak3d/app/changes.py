@@ -31,6 +31,8 @@ class PlaneChanges:
     ----------
     written
         The painted planes as they are on disk, (Y, X) int32 by z.
+    shape
+        (Z, Y, X) of the volume that is kept.
 
     Attributes
     ----------
@@ -40,8 +42,9 @@ class PlaneChanges:
         The z plane that was found last, or None.
     """
 
-    def __init__(self, written: Mapping[int, IntLabels]) -> None:
+    def __init__(self, written: Mapping[int, IntLabels], *, shape: tuple[int, ...]) -> None:
         self._known = dict(written)
+        self._shape = shape
         self._near: deque[int] = deque()
         self._round: deque[int] = deque()
         self._current: tuple[Iterator[None], deque[int]] | None = None  # the plane under way, and whose first it is
@@ -60,6 +63,8 @@ class PlaneChanges:
 
     def begin_round(self, data: Any) -> None:
         """Set out to compare all planes of ``data`` (Z, Y, X) as it is from now on."""
+        if tuple(data.shape) == self._shape:
+            self._drop_misfits()
         self._near.clear()
         self._round = deque(range(data.shape[0]))
         self._current = None
@@ -85,6 +90,11 @@ class PlaneChanges:
     def give_back(self, planes: Mapping[int, IntLabels]) -> None:
         """Take planes back that could not be written; what was found since is newer and stays."""
         self.found = {**planes, **self.found}
+
+    def _drop_misfits(self) -> None:
+        """Drop what was found while the layer had data of another shape, and which no store takes."""
+        for z in [z for z, plane in self.found.items() if z >= self._shape[0] or plane.shape != self._shape[1:]]:
+            self._known[z] = self.found.pop(z)  # equal to no plane of this volume: it is compared anew
 
     def _look_at(self, data: Any, z: int) -> Iterator[None]:
         """Compare a plane, and copy it if it changed, in steps."""
