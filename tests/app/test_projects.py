@@ -409,3 +409,19 @@ def test_place_can_be_mended_and_tried_again(no_home, make):
     (Path.home() / "napari-weak3d").unlink()
     answer(controller, "Try again")
     assert controller.desk.work is not None
+
+
+def test_folder_that_may_not_be_read_is_told(painting, tmp_path, monkeypatch):
+    (tmp_path / "theirs").mkdir()
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", refuse)
+        painting.projects.save_as(tmp_path / "theirs")
+        painting.models.apply_to_files("abcd", tmp_path / "theirs")
+    text = f"Cannot read {tmp_path / 'theirs'}: Permission denied"
+    assert says(painting)[-1] == text
+    assert [each.text for each in painting.panels.train.messages._messages] == [text]
+    assert not painting.projects.carrying

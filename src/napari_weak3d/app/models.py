@@ -80,8 +80,12 @@ class Models(QObject):
     def apply_to_files(self, model_id: str, folder: Path) -> None:
         """Segment all images of a folder into a new folder inside it."""
         desk, project = self._desk, self._desk.project
-        files = tuple(str(file) for file in sorted(folder.iterdir()) if file.suffix.lower() in _IMAGES)
         if project is None:
+            return
+        try:
+            files = tuple(str(file) for file in sorted(folder.iterdir()) if file.suffix.lower() in _IMAGES)
+        except OSError as error:
+            desk.say(f"Cannot read {folder}: {error.strerror or error}", "error")
             return
         if not files:
             desk.say(f"{folder} holds no image: {', '.join(_IMAGES)}", "warning")

@@ -252,7 +252,12 @@ class Projects(QObject):
         if project is None or not self._may_leave():
             return
         folder = folder.absolute()
-        if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        try:
+            is_taken = folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder])
+        except OSError as error:
+            self._desk.panels.project.say(f"Cannot read {folder}: {error.strerror or error}", "error")
+            return
+        if is_taken:
             self._desk.panels.project.say(f"{folder} is there already: name a new folder", "error")
             return
         self.moving.emit()
