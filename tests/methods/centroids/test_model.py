@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -141,11 +142,27 @@ def test_response_maps_come_on_request_unless_they_are_stopped(trained, finish, 
     progress, prediction = finish(model.predict(sample.volume, settings={"responses": True}))
     responses = prediction.images["responses"]
     assert (responses.shape, responses.min(), responses.max()) == (sample.volume.shape, 0, 1)
-    n_tiles = sum(item.message == "segmenting" for item in progress)
-    assert n_tiles < len(progress)
-    commands = [None] * n_tiles + [Stop()]
-    _, without = finish(model.predict(sample.volume, settings={"responses": True}), *commands)
+    begins = [item.message for item in progress].index("tracing responses")
+    assert begins < len(progress) - 1
+    commands = [None] * begins + [Stop()]
+    until_then, without = finish(model.predict(sample.volume, settings={"responses": True}), *commands)
+    assert len(until_then) == begins + 1
     assert "responses" not in without.images
+    assert (without.labels == prediction.labels).all()
+
+
+@pytest.mark.slow
+def test_cells_are_parted_until_that_is_stopped(trained, finish, sample):
+    job = partial(CentroidsModel.load(trained).predict, sample.volume, settings={"responses": True})
+    progress, whole = finish(job())
+    begins = [item.message for item in progress].index("parting cells")
+    assert progress[begins].step == 0 < progress[begins].total
+    until_then, nothing = finish(job(), *[None] * begins, Stop())
+    assert len(until_then) == begins + 1
+    assert not nothing.labels.any()
+    assert not nothing.objects
+    np.testing.assert_array_equal(nothing.images["mask"], whole.images["mask"])
+    assert whole.labels.any()
 
 
 @pytest.mark.slow

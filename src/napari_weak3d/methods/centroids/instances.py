@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,29 @@ class Maps:
 def find_instances(
     maps: Maps, seeds: Peaks, *, radius: float, landscape: Landscape, spacing: Spacing, ball: float = LEAST_CELL
 ) -> IntLabels:
-    """Give every voxel of the mask to a seed.
+    """Give every voxel of the mask to a seed: :func:`share_out`, without a stop between its parts.
+
+    Returns
+    -------
+    (Z, Y, X) int32: row of the seed + 1.
+    """
+    labels = np.zeros(maps.mask.shape, np.int32)
+    for _ in share_out(maps, seeds, radius=radius, landscape=landscape, spacing=spacing, ball=ball, out=labels):
+        pass
+    return labels
+
+
+def share_out(
+    maps: Maps,
+    seeds: Peaks,
+    *,
+    radius: float,
+    landscape: Landscape,
+    spacing: Spacing,
+    out: IntLabels,
+    ball: float = LEAST_CELL,
+) -> Iterator[tuple[int, int]]:
+    """Share the mask out among seeds, part by part; what was not got to is nobody's.
 
     Parameters
     ----------
@@ -65,20 +88,26 @@ def find_instances(
         What parts cells that touch: the price of paths, or what is flooded.
     spacing
         (z, y, x).
+    out
+        (Z, Y, X), zeros; gets the row of the seed + 1.
     ball
         Radius of the ball that a centre without mask becomes, in radii of the typical cell.
 
-    Returns
-    -------
-    (Z, Y, X) int32: row of the seed + 1.
+    Yields
+    ------
+    How much is done, and how much there is: once before anything is, then after each part. Where cells touch
+    everywhere there is a single one, and so there is for what is flooded.
     """
     mask = maps.mask >= 0.5
     markers, own = place_seeds(seeds, mask, radius=radius, spacing=spacing, ball=ball)
     terrain = _make_landscape(maps, mask, kind=landscape, radius=radius, spacing=spacing)
     if landscape is Landscape.PATHS:
-        return share_by_paths(1 + _BORDER_PRICE * (1 + terrain) ** 2, markers, mask=mask | own, spacing=spacing)
-    labels: IntLabels = watershed(terrain, markers, mask=mask | own).astype(np.int32)
-    return labels
+        price = 1 + _BORDER_PRICE * (1 + terrain) ** 2
+        yield from share_by_paths(price, markers, mask=mask | own, spacing=spacing, out=out)
+        return
+    yield 0, 1
+    out[...] = watershed(terrain, markers, mask=mask | own)
+    yield 1, 1
 
 
 def place_seeds(
@@ -89,7 +118,7 @@ def place_seeds(
     Parameters
     ----------
     seeds, radius, spacing, ball
-        As for :func:`find_instances`.
+        As for :func:`share_out`.
     mask
         (Z, Y, X).
 

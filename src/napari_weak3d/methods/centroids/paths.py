@@ -7,6 +7,8 @@ as near.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,8 +20,8 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
 
 def share_by_paths(
-    price: NDArray[np.float32], markers: IntLabels, *, mask: NDArray[np.bool_], spacing: Spacing
-) -> IntLabels:
+    price: NDArray[np.float32], markers: IntLabels, *, mask: NDArray[np.bool_], spacing: Spacing, out: IntLabels
+) -> Iterator[tuple[int, int]]:
     """Give each voxel of a mask to the marker from which the path through the mask costs least.
 
     Parameters
@@ -32,22 +34,27 @@ def share_by_paths(
         (Z, Y, X). Steps go to all 26 neighbours.
     spacing
         (z, y, x).
+    out
+        (Z, Y, X), zeros; gets the markers, but outside of the mask and in parts of it without a marker. Of equal paths
+        either wins.
 
-    Returns
-    -------
-    (Z, Y, X) int32: 0 outside of the mask, and in parts of it without a marker. Of equal paths, either wins.
+    Yields
+    ------
+    Voxels of the mask that are done, and how many there are: once before the first and after each connected part.
     """
-    labels = np.zeros(mask.shape, np.int32)
+    done, total = 0, int(np.count_nonzero(mask))
+    yield done, total
     parts, _ = ndimage.label(mask, structure=_ALL_NEIGHBOURS)
     for number, box in enumerate(ndimage.find_objects(parts), start=1):
         inside = parts[box] == number
         here = np.where(inside, markers[box], 0)
         names = np.unique(here[here > 0])
         if len(names) == 1:  # nobody to share with
-            labels[box][inside] = names[0]
+            out[box][inside] = names[0]
         elif len(names):
-            labels[box][inside] = _share(price[box], here, inside=inside, spacing=spacing)[inside]
-    return labels
+            out[box][inside] = _share(price[box], here, inside=inside, spacing=spacing)[inside]
+        done += int(np.count_nonzero(inside))
+        yield done, total
 
 
 def _share(price: NDArray[np.float32], markers: IntLabels, *, inside: NDArray[np.bool_], spacing: Spacing) -> IntLabels:

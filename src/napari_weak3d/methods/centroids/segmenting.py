@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from napari_weak3d.messages import Command, Stop
 from napari_weak3d.methods.centroids.config import CentroidsConfig, PseudoLabels
-from napari_weak3d.methods.centroids.instances import Maps, find_instances, place_seeds
+from napari_weak3d.methods.centroids.instances import Maps, place_seeds, share_out
 from napari_weak3d.methods.centroids.networks import N_OUTPUTS, Pair, split_outputs
 from napari_weak3d.methods.centroids.peaks import Peaks
 from napari_weak3d.methods.centroids.pseudo import BACKGROUND
@@ -66,17 +66,24 @@ def segment_volume(
     Yields
     ------
     Progress
-        Per tile, then per response map. Send Stop to end early: what is not predicted yet comes out as background, and
-        without all response maps there are none.
+        Per tile, then per part of the mask, then per response map. Send Stop to end early: what is not predicted yet
+        comes out as background, parts that are not shared out yet belong to no object, and without all response maps
+        there are none.
     """
     notes = _warn(pair, volume, scheme=scheme)
     volume = scheme.measure(volume)
     view = view_volume(volume)
-    maps = yield from _predict_maps(pair, view, spacing=volume.spacing, look=scheme.look, notes=notes)
+    maps, stopped = yield from _predict_maps(pair, view, spacing=volume.spacing, look=scheme.look, notes=notes)
     seeds = find_seeds(maps, volume, scheme=scheme, threshold=threshold, clicks=clicks)
-    made = _make_prediction(maps, seeds, volume, scheme=scheme, config=config)
+    found = np.zeros(volume.shape, np.int32)
+    for done, total in share_out(
+        maps, seeds, radius=scheme.look.radius, landscape=config.landscape, spacing=volume.spacing, out=found
+    ):
+        if not stopped and (stopped := isinstance((yield Progress(done, max(1, total), "parting cells")), Stop)):
+            break
+    made = _make_prediction(maps, seeds, found, smallest_object=config.smallest_object)
     prediction = replace(made, notes=notes, least_score=threshold)
-    if not config.responses:
+    if stopped or not config.responses:
         return prediction
     return (yield from _add_responses(prediction, pair, view, seeds=seeds, look=scheme.look, kind=config.pseudo_labels))
 
@@ -95,18 +102,17 @@ def _warn(pair: Pair, volume: Volume, *, scheme: Scheme) -> tuple[str, ...]:
 
 def _predict_maps(
     pair: Pair, view: SlabView, *, spacing: Spacing, look: CellLook, notes: tuple[str, ...]
-) -> Generator[Progress, Command | None, Maps]:
-    """Predict tile by tile; after Stop, background where no tile was."""
+) -> Generator[Progress, Command | None, tuple[Maps, bool]]:
+    """Predict tile by tile, and tell whether Stop came: then there is background where no tile was."""
     out = np.zeros((N_OUTPUTS, *view.shape[1:]), np.float32)
-    notices = ["; ".join(["segmenting", *notes])]
+    stopped, notices = False, ["; ".join(["segmenting", *notes])]
     for done, total in pair.predict(view.image, spacing=spacing, out=out, on_shrink=notices.append):
-        command = yield Progress(done, total, notices[-1])
-        if isinstance(command, Stop):
+        if stopped := isinstance((yield Progress(done, total, notices[-1])), Stop):
             out[1 + BACKGROUND] += 1 - out[1:].sum(axis=0)  # where tiles fade, what is there is not all
             break
     centre, mask, inside = split_outputs(out)
     sign = 1 if look.bright_inside else -1
-    return Maps(centre, mask, inside, -sign * view.image[2 * look.channel])
+    return Maps(centre, mask, inside, -sign * view.image[2 * look.channel]), stopped
 
 
 def _add_responses(
@@ -180,11 +186,9 @@ def find_grown(seeds: Peaks, labels: IntLabels, *, maps: Maps, scheme: Scheme, s
     return Peaks(seeds.points_vox[rows], seeds.scores[rows])
 
 
-def _make_prediction(
-    maps: Maps, seeds: Peaks, volume: Volume, *, scheme: Scheme, config: CentroidsConfig
-) -> Prediction:
-    found = find_instances(maps, seeds, radius=scheme.look.radius, landscape=config.landscape, spacing=volume.spacing)
-    found[(np.bincount(found.ravel()) < config.smallest_object)[found]] = 0
+def _make_prediction(maps: Maps, seeds: Peaks, found: IntLabels, *, smallest_object: int) -> Prediction:
+    """Turn labels (Z, Y, X) of rows of the seeds + 1 into objects, numbered anew; the labels are used up."""
+    found[(np.bincount(found.ravel()) < smallest_object)[found]] = 0
     rows = np.unique(found[found > 0])
     numbers = np.zeros(len(seeds) + 1, np.int32)
     numbers[rows] = np.arange(1, len(rows) + 1)
