@@ -212,7 +212,7 @@ def test_planes_of_another_shape_are_forgotten_with_it(qtbot, autosave, watched,
     with qtbot.waitSignal(autosave.saved):
         watched.paint((2, 10, 10), 3)
     with qtbot.waitSignal(autosave.failed):  # no plane of it fits
-        watched.data = np.ones((5, 5, 5), np.int32)
+        watched.data = np.zeros((5, 5, 5), np.int32)
     watched.data = np.zeros(SHAPE, np.int32)
     autosave.flush()
     same(store, watched)
