@@ -57,10 +57,11 @@ def measure_memory(settings: dict[str, Any]) -> dict[str, Any]:
 
     from napari_weak3d.methods.boxes.learner import Learner  # noqa: PLC0415
     from napari_weak3d.methods.boxes.starting import make_scheme  # noqa: PLC0415
-    from napari_weak3d.methods.boxes.volumes import annotate, view_volume  # noqa: PLC0415
+    from napari_weak3d.methods.boxes.volumes import annotate  # noqa: PLC0415
     from napari_weak3d.nn.device import pick_device, precision_for  # noqa: PLC0415
     from napari_weak3d.nn.member import Compute  # noqa: PLC0415
     from napari_weak3d.nn.patch_size import PatchSize  # noqa: PLC0415
+    from napari_weak3d.nn.slabs import view_volume  # noqa: PLC0415
 
     sample, _ = make_cells((64, 192, 256), diameter_um=12.0, fill=0.15)
     config = BoxesConfig.from_settings({"steps": _STEPS, **settings})

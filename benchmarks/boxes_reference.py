@@ -26,12 +26,13 @@ from napari_weak3d.methods.boxes.learner import Learner
 from napari_weak3d.methods.boxes.network import Backbone, plan_backbone
 from napari_weak3d.methods.boxes.scheme import Scheme
 from napari_weak3d.methods.boxes.starting import make_scheme
-from napari_weak3d.methods.boxes.volumes import Annotated, view_volume
+from napari_weak3d.methods.boxes.volumes import Annotated
 from napari_weak3d.methods.boxes.volumes import annotate as put_together
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.loop import Budget
 from napari_weak3d.nn.losses import balance_classes, softmax_loss
 from napari_weak3d.nn.member import Compute, Member
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.nn.threads import ThreadTuner
 from napari_weak3d.nn.tiles import plan_tiles, predict_volume
 from napari_weak3d.nn.warp import UNLABELLED

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from napari_weak3d.nn.augment import NO_AUGMENTATION, augment
-from napari_weak3d.nn.device import describe_devices
+from napari_weak3d.worker.machine import greet
 
 SHAPE = (116, 132, 132)
 GOAL = 3.0
@@ -96,7 +96,7 @@ def describe_machine() -> dict[str, object]:
     return {
         "system": platform.platform(),
         "threads": torch.get_num_threads(),
-        "devices": [asdict(device) for device in describe_devices()],
+        "devices": [asdict(device) for device in greet().devices],
     }
 
 

@@ -9,7 +9,6 @@ from napari_weak3d.nn import device as devices
 from napari_weak3d.nn.device import (
     Precision,
     convolves_like_cpu,
-    describe_devices,
     is_out_of_memory,
     pick_device,
     precision_for,
@@ -122,10 +121,3 @@ def test_every_kind_of_running_out_of_memory_is_recognised(error):
 @pytest.mark.parametrize("error", [RuntimeError("shape '[2]' is invalid"), ValueError("can't allocate memory")])
 def test_other_errors_are_not_taken_for_running_out_of_memory(error):
     assert not is_out_of_memory(error)
-
-
-def test_the_processor_is_listed_last_with_its_memory_and_the_torch_build():
-    processor = describe_devices()[-1]
-    assert processor.kind == "cpu"
-    assert processor.memory_bytes > 2**28
-    assert processor.torch_build == torch.__version__

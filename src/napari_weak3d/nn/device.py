@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,16 +59,6 @@ class Precision:
         enabled = self.dtype != torch.float32
         dtype = self.dtype if enabled else None
         return torch.autocast(device.type, dtype=dtype, enabled=enabled)
-
-
-@dataclass(frozen=True)
-class DeviceInfo:
-    """A device of this machine: ``kind`` (cpu, cuda, mps), its name, memory in bytes, the torch that would run it."""
-
-    kind: str
-    name: str
-    memory_bytes: int
-    torch_build: str
 
 
 def pick_device(device: Device) -> torch.device:
@@ -200,33 +188,3 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(part in text for part in _OUT_OF_MEMORY_TEXTS)
-
-
-def describe_devices() -> list[DeviceInfo]:
-    """List the devices of this machine, the processor last."""
-    build = torch.__version__
-    found = [
-        DeviceInfo("cuda", properties.name, properties.total_memory, build)
-        for properties in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-    ]
-    if torch.backends.mps.is_available():
-        found.append(DeviceInfo("mps", "Apple GPU", torch.mps.recommended_max_memory(), build))
-    processor = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-    return [*found, DeviceInfo("cpu", processor, _physical_memory(), build)]
-
-
-def _physical_memory() -> int:
-    """Bytes of memory in this machine; 8 GiB where the system does not say."""
-    with suppress(AttributeError, ValueError, OSError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return _windows_memory()
-
-
-def _windows_memory() -> int:
-    import ctypes  # noqa: PLC0415  # needed on Windows only
-
-    kilobytes = ctypes.c_ulonglong(8 * 2**20)
-    with suppress(AttributeError, OSError):
-        kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-        kernel.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
-    return kilobytes.value * 1024

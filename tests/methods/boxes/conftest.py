@@ -10,9 +10,10 @@ from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.learner import Learner
 from napari_weak3d.methods.boxes.model import BoxesModel
 from napari_weak3d.methods.boxes.starting import make_scheme
-from napari_weak3d.methods.boxes.volumes import annotate, view_volume
+from napari_weak3d.methods.boxes.volumes import annotate
 from napari_weak3d.nn.device import Precision
 from napari_weak3d.nn.member import Compute
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.samples import draw_boxes as box_objects
 from napari_weak3d.types import Sample
 

@@ -16,8 +16,9 @@ from napari_weak3d.methods.boxes.drawing import (
     move_boxes,
 )
 from napari_weak3d.methods.boxes.scheme import make_classes
-from napari_weak3d.methods.boxes.volumes import annotate, view_volume
+from napari_weak3d.methods.boxes.volumes import annotate
 from napari_weak3d.nn.augment import Augmentation, sample_grid
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.nn.warp import Grid, warp
 from napari_weak3d.types import Sample
 

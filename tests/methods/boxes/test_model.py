@@ -14,9 +14,9 @@ from napari_weak3d.messages import Stop
 from napari_weak3d.methods.boxes.config import BoxesConfig
 from napari_weak3d.methods.boxes.model import BoxesModel
 from napari_weak3d.methods.boxes.segmenting import find_objects
-from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.metrics import box_scores, compact_ids, instance_scores
 from napari_weak3d.nn.member import Member
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.samples import draw_boxes, make_blobs
 from napari_weak3d.types import Boxes, Sample, Volume
 

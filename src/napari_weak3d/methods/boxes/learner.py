@@ -175,6 +175,7 @@ class Learner:
 
     def _shrink(self) -> None:
         before, self.patch = self.patch, self.patch.smaller(width=self.config.width)
+        self.member.forget_batches()
         self.notice = "; ".join(filter(None, (self.patch.describe_after(before), self._describe_too_large())))
 
     def _describe_too_large(self) -> str:
@@ -277,9 +278,9 @@ class Learner:
         """Everything needed to go on from here, flat, by name."""
         return {**self.member.state(), "usual_positives": torch.tensor(self._usual_positives)}
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on from what :meth:`state` gave."""
-        self.member.load_state(state)
+    def load_state(self, state: dict[str, Tensor], *, stored: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`state` gave, and the weights that were stored with it."""
+        self.member.load_state(state, stored=stored)
         self._usual_positives = float(state["usual_positives"])
 
     def save(self, fraction: float) -> None:

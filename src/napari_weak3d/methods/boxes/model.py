@@ -21,12 +21,13 @@ from napari_weak3d.methods.boxes.segmenting import segment_volume
 from napari_weak3d.methods.boxes.starting import go_on, make_scheme
 from napari_weak3d.methods.boxes.storage import Stored, read_model, write_drawn, write_model
 from napari_weak3d.methods.boxes.suggesting import rank_boxes, rank_slices
-from napari_weak3d.methods.boxes.volumes import annotate, view_volume
+from napari_weak3d.methods.boxes.volumes import annotate
 from napari_weak3d.nn.checkpoint import identify, make_folder, write_log
 from napari_weak3d.nn.device import pick_device, precision_for
 from napari_weak3d.nn.intensity import measure_greys
 from napari_weak3d.nn.loop import Budget
 from napari_weak3d.nn.member import Compute
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.types import NOWHERE, Boxes, Prediction, Progress, Sample, SliceIndex, Volume
 
 FitJob = Generator[Progress, Command | None, "BoxesModel"]

@@ -21,8 +21,8 @@ from napari_weak3d.methods.boxes.guessing import guess_masks
 from napari_weak3d.methods.boxes.knowing import add_known, tell_unknown
 from napari_weak3d.methods.boxes.scheme import KnownBoxes, Scheme
 from napari_weak3d.methods.boxes.settling import Objects, settle, take_components
-from napari_weak3d.methods.boxes.volumes import view_volume
 from napari_weak3d.nn.objects import list_objects
+from napari_weak3d.nn.slabs import view_volume
 from napari_weak3d.nn.voxels import compare_voxels
 from napari_weak3d.types import Boxes, IntLabels, Prediction, Progress, Spacing, Volume
 

@@ -15,11 +15,11 @@ from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.finding import Search
 from napari_weak3d.methods.boxes.geometry import measure_volumes
 from napari_weak3d.methods.boxes.masks import Pasted, find_duplicates, paste_masks
+from napari_weak3d.nn.uncertainty import binary_entropy
 from napari_weak3d.types import Boxes, IntLabels
 
 _ROUNDS = 8
 """How deep boxes may be nested in each other so that each still gets voxels (ours)."""
-_LEAST = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def settle(
         pasted.labels[beside] = 0
         pasted.labels[painted] = drawn.masks[painted]
     labels = give_back(pasted.labels, masks[sure], rois[sure], rows=[*bare, *nested], fixed=painted, threshold=cut)
-    return Objects(found.take(sure), labels, pasted.probability, _entropy(expected), cut)
+    return Objects(found.take(sure), labels, pasted.probability, binary_entropy(expected), cut)
 
 
 def take_components(found: Detections, search: Search) -> Objects:
@@ -110,7 +110,7 @@ def take_components(found: Detections, search: Search) -> Objects:
     assert search.finder.rule is not None
     foreground = search.maps[1]
     cut = search.finder.rule.foreground
-    return Objects(found.take(sure), numbers[search.labels], foreground, _entropy(foreground), cut)
+    return Objects(found.take(sure), numbers[search.labels], foreground, binary_entropy(foreground), cut)
 
 
 def paste_drawn(masks: Tensor, rois: Tensor, *, n_drawn: int, shape: tuple[int, int, int], threshold: float) -> Pasted:
@@ -163,11 +163,3 @@ def give_back(
             break
         labels = given
     return labels
-
-
-def _entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Entropy of yes and no, in bits: 0 sure, 1 no idea."""
-    total = np.zeros(probability.shape, np.float32)
-    for share in (probability, 1 - probability):
-        total -= share * np.log2(np.maximum(share, _LEAST))
-    return total.clip(0, 1)

@@ -96,7 +96,7 @@ def go_on(learner: Learner, stored: Stored, *, budget: Budget) -> None:
         )
     try:
         if stored.resume is not None:
-            learner.load_state(stored.resume)
+            learner.load_state(stored.resume, stored=stored.weights)
         else:
             learner.member.start_from(stored.weights)
     except (RuntimeError, KeyError, ValueError, IndexError) as error:

@@ -8,14 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_weak3d.nn.intensity import normalise
 from napari_weak3d.nn.slabs import SlabView
-from napari_weak3d.types import Boxes, IntLabels, PaintClass, Region, Sample, Spacing, Volume
-
-
-def view_volume(volume: Volume) -> SlabView:
-    """Normalise a volume: two channels for each of its own, brightness and local contrast."""
-    return SlabView(normalise(volume.data, spacing=volume.spacing), (0,))
+from napari_weak3d.types import Boxes, IntLabels, PaintClass, Region, Sample, Spacing
 
 
 @dataclass(frozen=True, eq=False)
