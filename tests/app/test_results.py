@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_weak3d.app.controller import Controller
-from napari_weak3d.app.corrections import lay_over, lay_over_slice
+from napari_weak3d.app.corrections import Corrections, lay_over, lay_over_slice
 from napari_weak3d.app.shown_result import decide_otherwise
 from napari_weak3d.errors import StorageError
 from napari_weak3d.io.project import AnnotationStore, Project, write_prediction
@@ -291,6 +292,23 @@ def test_corrections_are_on_disk_within_seconds_without_closing(
     again = open_again(make_napari_viewer, fake_jobs, killed)
     assert np.array_equal(wait_for(again, qtbot, FIRST).layer.data, corrected)
     again.close()
+
+
+def test_napari_stays_open_while_a_correction_cannot_be_saved(controller, qtbot, monkeypatch):
+    show(controller, qtbot, FIRST)
+
+    def full(self, state, planes):
+        raise StorageError("the disk is full: free some space, or choose another place")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Corrections, "write", full)
+        controller.results.result.layer.paint((2, 10, 10), 5)
+        event = QCloseEvent()
+        assert controller.eventFilter(controller._window, event)
+        assert not event.isAccepted()
+        assert "the disk is full" in controller.panels.project.bar.current.text
+    assert controller.projects.write() is None
+    assert stored(controller, FIRST) == (2,)
 
 
 def test_result_without_a_correction_is_not_written_again(controller, qtbot):

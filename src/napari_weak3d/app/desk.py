@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from qtpy.QtCore import QObject
+
 from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.background import Background
 from napari_weak3d.app.canvas_view import CanvasView
@@ -66,6 +68,8 @@ class Desk:
 
     Attributes
     ----------
+    autosaves
+        All that keep on disk what the user does: of the annotation, and of corrected results.
     background, copying
         Threads for what is short, and for images on their way into the project, which a slow disk may hold up.
     tools, tool
@@ -88,6 +92,7 @@ class Desk:
         self.viewer = viewer
         self.jobs = jobs
         self.autosave = autosave
+        self.autosaves = [autosave]
         self.background = Background()
         self.copying = Background()
         self.tool_layers = ToolLayers(viewer)
@@ -167,6 +172,12 @@ class Desk:
         if isinstance(error, UnsavedError):
             self._unsaved.add(text)
         self.panels.train.say(text, kind="error", details=details, field=field)
+
+    def add_autosave(self, parent: QObject) -> Autosave:
+        """Make another one, as often at work as that of the annotation; it too writes before anything is let go of."""
+        added = Autosave(parent, seconds=self.autosave.seconds)
+        self.autosaves.append(added)
+        return added
 
     def forget_unsaved(self) -> None:
         """Take back that what is annotated could not be saved: it is now."""

@@ -12,7 +12,7 @@ from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
 from napari_weak3d.app.projects import Projects
 
-_UNSAVED = "What you annotated could not be saved"
+_UNSAVED = "What you annotated or corrected could not be saved"
 _COPYING = "is still being copied into the project; what you annotated is saved."
 
 
@@ -39,7 +39,8 @@ class Leaving(QObject):
         self._all_the_same = self._when_copied = False
         self._asked = ""
         images.settled.connect(self._on_settled)
-        desk.autosave.saved.connect(self._on_saved)
+        for autosave in desk.autosaves:
+            autosave.saved.connect(self._on_saved)
 
     def may_close(self) -> bool:
         """Say whether nothing would be lost; else ask the user."""

@@ -168,12 +168,14 @@ class Projects(QObject):
         self._carry(folder, move_project, verb="move")
 
     def write(self) -> Weak3DError | None:
-        """Write what is not on the disk yet; returns what it failed with."""
-        try:
-            self._desk.autosave.flush()
-        except Weak3DError as error:
-            return error
-        return None
+        """Write what is not on the disk yet, paint and corrections; returns what it failed with first."""
+        failed: list[Weak3DError] = []
+        for autosave in self._desk.autosaves:
+            try:
+                autosave.flush()
+            except Weak3DError as error:
+                failed.append(error)
+        return failed[0] if failed else None
 
     def ensure_written(self) -> None:
         """Write what is not on the disk yet, before it is let go of.
@@ -187,7 +189,7 @@ class Projects(QObject):
             raise UnsavedError(f"{self.carrying}: wait for its end")
         error = self.write()
         if error is not None:
-            raise UnsavedError(f"what you annotated could not be saved: {error.message}", value=error)
+            raise UnsavedError(f"what you annotated or corrected could not be saved: {error.message}", value=error)
 
     def close(self) -> None:
         """Close the project; one of ours in which nothing was ever made is removed, unless the disk said no."""

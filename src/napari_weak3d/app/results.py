@@ -12,7 +12,6 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_weak3d.app import exporting, sketch
-from napari_weak3d.app.autosave import Autosave
 from napari_weak3d.app.corrections import Corrections, Marks, find_marks, lay_over_slice
 from napari_weak3d.app.desk import Desk
 from napari_weak3d.app.images import Images
@@ -70,7 +69,7 @@ class Results(QObject):
         self._sketch = sketch.Sketch()
         self._marks: Marks = {}
         self._corrections: Corrections | None = None
-        self.autosave = Autosave(self, seconds=desk.autosave.seconds)
+        self.autosave = desk.add_autosave(self)
         self._objects, self._extras = ResultObjects(desk, self), ResultExtras(desk, self)
         self.autosave.saved.connect(lambda _: self._objects.measure_soon())
         self.autosave.failed.connect(desk.complain)

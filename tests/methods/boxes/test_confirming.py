@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_weak3d.methods.boxes.confirming import confirm
+from napari_weak3d.methods.boxes.confirming import confirm, confirm_boxes
 from napari_weak3d.methods.boxes.detections import Detections
 
 SHAPE = (8, 8, 24)
@@ -33,6 +33,24 @@ def test_a_faint_box_that_is_a_component_is_an_object():
 def test_the_score_is_the_dice_of_mask_and_component():
     shifted = [[2, 2, 4], [6, 6, 10]]
     assert scores_of([LEFT], [0.1], components_of(shifted)) == pytest.approx([2 * 64 / (96 + 96)])
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.85])
+def test_what_is_more_like_than_unlike_is_an_object_however_high_the_threshold(threshold):
+    shifted = [[2, 2, 4], [6, 6, 10]]
+    (score,) = scores_of([LEFT], [0.1], components_of(shifted), threshold=threshold)
+    assert score == pytest.approx(threshold + (1 - threshold) / 3)
+
+
+def test_without_masks_the_surest_of_the_boxes_that_are_much_like_a_component_is_an_object():
+    near = [[2, 2, 3], [6, 6, 9]]
+    found = Detections(torch.tensor([LEFT, near, RIGHT]).float(), torch.tensor([0.1, 0.2, 0.3]), torch.ones(3).long())
+    components = Detections(torch.tensor([LEFT]).float(), torch.ones(1), torch.ones(1).long())
+    told = confirm_boxes(found, components)
+    assert told.scores.tolist() == pytest.approx([0.1, 1.0, 0.3])
+    torch.testing.assert_close(told.boxes, found.boxes)
+    assert confirm_boxes(found, components.take(torch.zeros(0).long())).scores.tolist() == found.scores.tolist()
+    assert len(confirm_boxes(found.take(torch.zeros(0).long()), components)) == 0
 
 
 def test_a_component_that_is_little_alike_confirms_nothing_however_low_the_threshold():

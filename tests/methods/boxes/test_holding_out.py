@@ -11,7 +11,6 @@ from napari_weak3d.methods.boxes.components import Rule
 from napari_weak3d.methods.boxes.config import ObjectsFrom
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.holding_out import (
-    HIGHEST,
     THRESHOLDS,
     USUAL_SCORE,
     Scored,
@@ -116,9 +115,9 @@ def test_the_threshold_is_where_f1_is_best_but_few_boxes_or_poor_ones_decide_lit
     assert choose_threshold([(sharp, 0)]) == USUAL_SCORE
 
 
-def test_the_threshold_is_never_so_high_that_objects_of_other_volumes_are_lost():
-    sharp = np.exp(-(((THRESHOLDS - 0.7) / 0.2) ** 2))
-    assert choose_threshold([(sharp, 100)]) == pytest.approx(HIGHEST)
+def test_the_threshold_is_as_high_as_boxes_say():
+    sharp = np.exp(-(((THRESHOLDS - 0.8) / 0.1) ** 2))
+    assert choose_threshold([(sharp, 100)]) == pytest.approx(0.8, abs=0.03)
 
 
 POOR, GOOD = Rule(0.5, 0.1, 100.0), Rule(0.9, 0.1, 100.0)
@@ -131,10 +130,10 @@ def sight(*, anchors, rules, n_boxes=10, foreground=0.5):
 
 
 def test_anchors_are_judged_at_the_threshold_that_fits_best_though_a_lower_one_is_chosen():
-    rising = np.linspace(0, 0.9, len(THRESHOLDS))
-    seen = Sighting(rising, 100, rising, {GOOD: (0.7, 0.7)})
+    low, rising = np.exp(-(((THRESHOLDS - 0.3) / 0.1) ** 2)), np.linspace(0, 0.9, len(THRESHOLDS))
+    seen = Sighting(low, 100, rising, {GOOD: (0.7, 0.7)})
     chosen = choose_calibration([seen], learned=False)
-    assert chosen.score_threshold == pytest.approx(HIGHEST)
+    assert chosen.score_threshold == pytest.approx(0.3, abs=0.03)
     assert not chosen.from_voxels
 
 
@@ -190,11 +189,14 @@ def test_without_boxes_or_maps_anchors_find_objects():
     assert not choose_calibration([sight(anchors=0.0, rules={})], learned=False).from_voxels
 
 
-def test_components_are_scored_as_they_are(annotated):
+def test_components_are_scored_as_they_are_and_bear_witness_of_faint_boxes(annotated):
     region = (*EVERYWHERE[:2], (0, 50))
     faint = Scored(annotated, region, found(annotated.boxes, [0.01] * 10))
-    sighting = see([faint], {GOOD: [faint]})
-    assert (sighting.f1.max(), sighting.fit.max(), sighting.n_boxes, sighting.by_rule) == (0, 0, 5, {GOOD: (1.0, 1.0)})
+    alone, nothing = see([faint], {}), faint._replace(found=found(annotated.boxes[:0], []))
+    assert (alone.f1.max(), alone.fit.max(), alone.n_boxes, alone.by_rule) == (0, 0, 5, {})
+    sighting = see([faint], {POOR: [nothing], GOOD: [faint]})
+    assert sighting.by_rule == {POOR: (0.0, 0.0), GOOD: (1.0, 1.0)}
+    assert sighting.f1.min() == sighting.fit.min() == 1
 
 
 def test_boxes_that_overlap_little_count_as_found_and_fit_badly(annotated):

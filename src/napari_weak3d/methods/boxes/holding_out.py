@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_weak3d.methods.boxes.components import Rule
+from napari_weak3d.methods.boxes.confirming import confirm_boxes
 from napari_weak3d.methods.boxes.detections import Detections
 from napari_weak3d.methods.boxes.geometry import box_iou
 from napari_weak3d.methods.boxes.scheme import USUAL_SCORE, Calibration
@@ -27,12 +28,9 @@ IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Boxes fit where F1 is good for all of these (ours)."""
 _USUAL_IOU = IOUS.index(0.4)
 """Detection F1 is at this one (Zhao et al. 2018)."""
-HIGHEST = 0.5
-"""Threshold that is chosen at most (ours): objects that were learned from have higher scores than those of others, of
-which a higher threshold loses many (measured)."""
 _FLATTERED = 0.6
-"""Score at which the fit of anchors is judged on boxes that were learned from: what they tell as surely they tell of
-others too. With lower scores they know many boxes by heart, far more than voxel maps do (measured; ours)."""
+"""Score from which on the fit of anchors is judged on boxes that were learned from: what they tell as surely they tell
+of others too. With lower scores they know many boxes by heart, far more than voxel maps do (measured; ours)."""
 _SPLITTING = 0.5
 """Detection F1 on boxes that were held out from which anchors may split the components of voxel maps (ours)."""
 _TRUSTED = 0.2
@@ -81,13 +79,23 @@ class Sighting(NamedTuple):
 
 
 def see(by_anchors: Sequence[Scored], by_rule: Mapping[Rule, Sequence[Scored]], *, foreground: float = 0.5) -> Sighting:
-    """Compare what was found with what was drawn."""
-    matches = [_match(each) for each in by_anchors]
-    curves = _curves(matches)
+    """Compare what was found with what was drawn.
+
+    Anchors have the components of the rule that fits best for a witness, as they have when a volume is segmented:
+    without it they need a lower threshold, and seem worse than they are.
+    """
     of_rules = {}
     for rule, found in by_rule.items():
         f1 = _f1_of_all([_match(each) for each in found])
         of_rules[rule] = float(f1[_USUAL_IOU]), float(f1.mean())
+    if of_rules:
+        witnesses = by_rule[max(of_rules, key=lambda rule: of_rules[rule][1])]
+        by_anchors = [
+            each._replace(found=confirm_boxes(each.found, witness.found))
+            for each, witness in zip(by_anchors, witnesses, strict=True)
+        ]
+    matches = [_match(each) for each in by_anchors]
+    curves = _curves(matches)
     return Sighting(curves[_USUAL_IOU], sum(each.n_true for each in matches), curves.mean(axis=0), of_rules, foreground)
 
 
@@ -106,7 +114,7 @@ def choose_calibration(sightings: Sequence[Sighting], *, learned: bool) -> Calib
     -----
     What finds objects is chosen by how well boxes fit, with the threshold and the rule that fit best on what was drawn:
     of the few boxes that are held out, F1 alone says too little. On boxes that were learned from the threshold is
-    ``_FLATTERED``.
+    ``_FLATTERED`` at least.
     """
     counted = [each for each in sightings if each.n_boxes]
     threshold = choose_threshold([(each.f1, each.n_boxes) for each in counted])
@@ -138,7 +146,7 @@ def choose_calibration(sightings: Sequence[Sighting], *, learned: bool) -> Calib
 
 
 def _judge_fit(sighting: Sighting, *, learned: bool) -> float:
-    return float(np.interp(_FLATTERED, THRESHOLDS, sighting.fit) if learned else sighting.fit.max())
+    return float(sighting.fit[THRESHOLDS >= _FLATTERED].max() if learned else sighting.fit.max())
 
 
 def shorten(region: Region, *, most: int) -> Region:
@@ -185,15 +193,14 @@ def choose_threshold(curves: Sequence[tuple[NDArray[np.float64], int]]) -> float
     Notes
     -----
     Few boxes decide little: the threshold stays near the usual one unless F1 is clearly better elsewhere, and is the
-    usual one where F1 is poor everywhere. It is never above ``HIGHEST``.
+    usual one where F1 is poor everywhere.
     """
     told = [f1 for f1, count in curves if count and f1.max() >= _TRUSTED]
     if not told:
         return USUAL_SCORE
     smooth = np.convolve(np.pad(np.mean(told, axis=0), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
     cost = _PULL / max(count for _, count in curves) * np.abs(THRESHOLDS - USUAL_SCORE)
-    low_enough = THRESHOLDS <= HIGHEST + 1e-9
-    return float(THRESHOLDS[int(np.argmax(np.where(low_enough, smooth - cost, -np.inf)))])
+    return float(THRESHOLDS[int(np.argmax(smooth - cost))])
 
 
 class _Matches(NamedTuple):
