@@ -113,7 +113,7 @@ def test_a_part_that_is_garbled_in_the_description_is_damage(model, changed):
         ("calibration", {"biases": [0, 0, 0, 0, 0]}, "cannot be .5 biases for"),
         ("scheme", {"channels": "x"}, r"cannot be \(channels 'x'\)"),
         ("scheme", {"classes": 3}, "has a part of another kind"),
-        ("scheme", {"spacing": ["a", 1, 1]}, "could not convert string to float: 'a'"),
+        ("scheme", {"spacing": ["a", 1, 1]}, r"spacing of model.json is \('a', 1, 1\): give three numbers"),
         ("calibration", {"biases": ["a", "b"]}, r"cannot be \(biases \['a', 'b'\]\)"),
         ("calibration", {"biases": [0, float("nan")]}, r"cannot be \(biases \[0, nan\]\)"),
         ("calibration", {"paint_weight": "much"}, r"cannot be \(paint_weight 'much'\)"),
