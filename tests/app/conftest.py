@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import importlib.util
+import json
 import os
 import sys
 from functools import partial
@@ -152,3 +153,19 @@ def open_dock(qtbot):
             if "napari_weak3d.worker" in child.cmdline():
                 child.kill()
                 child.wait()
+
+
+@pytest.fixture
+def add_model():
+    """Put a model of slices, of which there is only a description, into a controller's project; gives its id."""
+
+    def add(controller):
+        project = controller.desk.project
+        model = project.add_model("cells", method="slices", images=())
+        folder = project.model_folder(model.id)
+        folder.mkdir(parents=True)
+        described = {"schema": 1, "method": "slices", "name": "cells", "fraction": 1.0, "summary": {}}
+        (folder / "model.json").write_text(json.dumps(described))
+        return model.id
+
+    return add

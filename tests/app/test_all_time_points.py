@@ -1,7 +1,5 @@
 """Applying a model to all time points of a series: one after the other, shown in one layer. A test plays the child."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -26,19 +24,14 @@ def viewer(make_napari_viewer):
 
 
 @pytest.fixture
-def controller(viewer, fake_jobs, qtbot):
+def controller(viewer, fake_jobs, qtbot, add_model):
     """Time point 2 is painted on, and the project has a model."""
     controller = Controller(viewer, jobs=fake_jobs)
     viewer.dims.set_point(0, 2)
     controller.images.begin()
     qtbot.waitUntil(lambda: not controller.images.waiting)
     controller.desk.tool.paint_layer.paint((1, 3, 3), 2)
-    project = controller.desk.project
-    model = project.add_model("cells", method="slices", images=())
-    folder = project.model_folder(model.id)
-    folder.mkdir(parents=True)
-    described = {"schema": 1, "method": "slices", "name": "cells", "fraction": 1.0, "summary": {}}
-    (folder / "model.json").write_text(json.dumps(described))
+    add_model(controller)
     controller.models.refresh()
     yield controller
     controller.close()

@@ -1,7 +1,5 @@
 """Layers that are given other data while they are annotated: what a job would read is asked about first."""
 
-import json
-
 import numpy as np
 import pytest
 import tifffile
@@ -64,16 +62,6 @@ def answer(controller, text):
 
 def stored(controller, image_id):
     return np.asarray(read_project_image(controller.desk.project.folder, image_id).data[0])
-
-
-def add_model(controller):
-    project = controller.desk.project
-    model = project.add_model("a model", method="slices", images=())
-    folder = project.model_folder(model.id)
-    folder.mkdir(parents=True)
-    described = {"schema": 1, "method": "slices", "name": "a model", "fraction": 1.0, "summary": {}}
-    (folder / "model.json").write_text(json.dumps(described))
-    return model.id
 
 
 def test_training_waits_until_the_voxels_in_sight_are_in_the_project(controller, layer, image, fake_jobs, qtbot):
@@ -149,8 +137,9 @@ def test_layer_of_a_file_that_shows_something_else_is_copied(controller, image, 
     assert np.array_equal(stored(controller, image_id), image + 50)
 
 
-def test_applying_asks_about_one_image_and_leaves_one_of_several_out(controller, layer, image, begin, fake_jobs):
+def test_applying_asks_about_one_image_and_leaves_one_of_several_out(controller, layer, begin, fake_jobs, add_model):
     first, model = controller.desk.work.image_id, add_model(controller)
+    image = layer.data
     layer.data = image + 50
     controller.segment(model, images=(first,))
     assert "of cells" in asked(controller).text

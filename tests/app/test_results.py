@@ -1,6 +1,5 @@
 """Results in the viewer: corrected, kept, decided otherwise, of several images. No child process is needed."""
 
-import json
 import shutil
 import threading
 from dataclasses import replace
@@ -38,7 +37,7 @@ def viewer(make_napari_viewer):
 
 
 @pytest.fixture
-def controller(viewer, fake_jobs, qtbot):
+def controller(viewer, fake_jobs, qtbot, add_model):
     """Both images are in the project, and a is worked on."""
     controller = Controller(viewer, jobs=fake_jobs)
     for name in ("a", "b"):
@@ -58,15 +57,6 @@ def begin(controller, name):
 
 def image_id(controller, name):
     return next(entry.id for entry in controller.desk.project.images if entry.name == name)
-
-
-def add_model(controller):
-    project = controller.desk.project
-    model = project.add_model("cells", method="slices", images=())
-    folder = project.model_folder(model.id)
-    folder.mkdir(parents=True)
-    described = {"schema": 1, "method": "slices", "name": "cells", "fraction": 1.0, "summary": {}}
-    (folder / "model.json").write_text(json.dumps(described))
 
 
 def draw(*, soft=False):
